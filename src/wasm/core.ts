@@ -1,0 +1,51 @@
+// The hot path's WebAssembly instance with its memory: one per thread, for all conduits of it.
+// Functions are fields, so that a call site is a plain call that the engine can inline.
+import { BLOCK_BYTES } from "../../assembly/abi.js";
+import { bestBuild, type Build, type CoreExports, instantiate } from "./instantiate.js";
+import { LinearMemory } from "./memory.js";
+
+/** Largest piece of a chunk that is copied in for one scan; a socket read is at most as large. */
+export const SCAN_BYTES_MAX = 65_536;
+/** Items that one scan can list. */
+export const TABLE_ENTRIES = 8_192;
+
+export class Core {
+  readonly build: Build;
+  readonly memory: LinearMemory;
+  readonly exports: CoreExports;
+  readonly frameCommit: CoreExports["frameCommit"];
+  readonly deframe: CoreExports["deframe"];
+  /** Where a chunk is copied to for its scan, SCAN_BYTES_MAX bytes. Used within one call only. */
+  readonly chunk: number;
+  /** Where a scan lists items, TABLE_ENTRIES pairs. Used within one call only. */
+  readonly table: number;
+
+  constructor(build: Build = bestBuild()) {
+    this.build = build;
+    this.memory = new LinearMemory(build);
+    this.exports = instantiate(build, this.memory.memory);
+    this.frameCommit = this.exports.frameCommit;
+    this.deframe = this.exports.deframe;
+    this.chunk = this.memory.allocate(SCAN_BYTES_MAX);
+    this.table = this.memory.allocate(TABLE_ENTRIES * 8);
+  }
+
+  /** A conduit's block, zeroed; 0 when there is no memory for it. */
+  allocateBlock(): number {
+    const block = this.memory.allocate(BLOCK_BYTES);
+    if (block !== 0) this.memory.u8.fill(0, block, block + BLOCK_BYTES);
+    return block;
+  }
+
+  freeBlock(block: number): void {
+    this.memory.free(block, BLOCK_BYTES);
+  }
+}
+
+let core: Core | undefined;
+
+/** This thread's instance, made at the first call (synchronously: both builds are small). */
+export function threadCore(): Core {
+  core ??= new Core();
+  return core;
+}
