@@ -6,7 +6,12 @@ import { dirname, join } from "node:path";
 
 const require = createRequire(import.meta.url);
 
-/** Runs a bin of an installed package with this Node, without a shell. */
+/**
+ * Runs a bin of an installed package with this Node, without a shell.
+ * @param {string} packageName
+ * @param {string} bin
+ * @param {...string} args
+ */
 function run(packageName, bin, ...args) {
   const root = dirname(require.resolve(`${packageName}/package.json`));
   execFileSync(process.execPath, [join(root, bin), ...args], { stdio: "inherit" });

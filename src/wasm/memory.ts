@@ -58,12 +58,17 @@ export class LinearMemory {
     if (order > MAX_ORDER) return 0;
     let from = order;
     while (from <= MAX_ORDER && this.#free[from].size === 0) from++;
-    const address = from <= MAX_ORDER ? this.#takeFree(from) : this.#takeTop(order);
-    if (address === 0) return 0;
-    // Split what is too large; the upper halves become free.
-    for (let k = Math.min(from, MAX_ORDER); k > order && from <= MAX_ORDER; ) {
-      k--;
-      this.#free[k].add(address + 2 ** k);
+    let address: number;
+    if (from > MAX_ORDER) {
+      address = this.#takeTop(order);
+      if (address === 0) return 0;
+    } else {
+      address = this.#takeFree(from);
+      // Split what is too large: the upper halves become free.
+      while (from > order) {
+        from--;
+        this.#free[from].add(address + 2 ** from);
+      }
     }
     this.#used += 2 ** order;
     return address;
