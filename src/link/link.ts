@@ -27,7 +27,10 @@ export interface LinkInfo {
 export interface LinkSink {
   /** The chunk belongs to the sink from now on and never is a view of shared memory. */
   bytes(chunk: Bytes): void;
-  /** The oldest write() that has not been reported is done: its memory will not be read again. */
+  /**
+   * The oldest write() that has not been reported is done: its memory will not be read again.
+   * Writes that are pending when the link closes are not reported; their memory is free from then on too.
+   */
   written(): void;
   /** The last event of a link that ended by itself: an error, or the peer closed. */
   closed(error?: Error): void;
@@ -44,12 +47,16 @@ export interface Link {
   start(sink: LinkSink): void;
   /**
    * Queues bytes, at once and in order. They must not change until the matching `written`.
-   * After the link has closed it does nothing.
+   * After end() and when the link has closed it does nothing.
    */
   write(bytes: Uint8Array): void;
+  /** What is on its way may still arrive, a bounded number of bytes. `written` is not held; the peer's end waits behind its bytes. */
   pause(): void;
   resume(): void;
-  /** Sends what is queued, then closes; released at the latest after LINGER_MS, with or without the peer. `closed` still comes. */
+  /**
+   * Sends what is queued, then closes; released at the latest after LINGER_MS, with or without the peer. `closed` still comes.
+   * Until then bytes of the peer do too, and pause() holds them no more: unread bytes could cost the peer our last ones.
+   */
   end(): void;
   /** Closes now and drops what is queued. When it returns, no memory of write() is read any more and no event follows. */
   destroy(): void;
@@ -64,7 +71,10 @@ export const LINGER_MS = 2_000;
 /** Where links come from on the accepting side: a TCP server, a unix socket. */
 export interface LinkServer {
   /** Called once. Resolves when links can arrive; rejects when the address cannot be had. */
-  listen(onLink: (link: Link) => void, onError: (error: Error) => void): Promise<{ host: string; port: number } | string>;
+  listen(
+    onLink: (link: Link) => void,
+    onError: (error: Error) => void,
+  ): Promise<{ host: string; port: number } | string>;
   /** Stops accepting. Links that exist go on. */
   close(): Promise<void>;
   ref(): void;

@@ -154,8 +154,10 @@ class PairLink implements Link {
     }
   };
 
+  /** pause() holds bytes, not an end with nothing before it. */
   #takes(): boolean {
-    return this.#inbox.length > 0 && !this.#paused && this.#sink !== null;
+    const next = this.#inbox[0];
+    return next !== undefined && (!this.#paused || next === END) && this.#sink !== null;
   }
 
   #take(what: Bytes | typeof END): void {

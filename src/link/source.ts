@@ -45,4 +45,3 @@ export class Attachment {
     return new Attachment(link, null);
   }
 }
-
