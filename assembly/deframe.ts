@@ -56,7 +56,8 @@ export function deframe(
   const last = from + available;
   const extended = load<u32>(c, EXTENDED) != 0;
   // A record is at most an item, and the frame's overhead without its link length [link.max].
-  const maxRecord = load<u32>(c, RECV_MAX_ITEM) + (MAX_OVERHEAD - 4);
+  const maxItem = load<u32>(c, RECV_MAX_ITEM);
+  const maxRecord = maxItem + (MAX_OVERHEAD - 4);
   let next = load<u32>(c, RECV_NEXT);
   let at = from;
   let status: u32 = SCAN_DONE;
@@ -131,31 +132,20 @@ export function deframe(
       break;
     }
     const tag = <u32>load<u8>(p++);
+    let ack: u32 = 0;
     if (tag) {
       if (tag > 1 || extended) {
         status = SCAN_INVALID;
         detail = tag > 1 ? INVALID_FRAME : INVALID_TAG;
         break;
       }
-      const ack = readU32(p, end);
+      ack = readU32(p, end);
       if (!varintEnd) {
         status = SCAN_INVALID;
         detail = varintFailure();
         break;
       }
       p = varintEnd;
-      // A duplicate's ack counts as well [recv.duplicate]. Frames of one chunk mostly carry the same one.
-      if (!anyAck || ack != lastAck) {
-        const answer = ringAck(c, ack);
-        if (answer == ACK_INVALID) {
-          status = SCAN_INVALID;
-          detail = INVALID_ACK;
-          break;
-        }
-        if (answer == ACK_NEW) acked = 1;
-        anyAck = true;
-        lastAck = ack;
-      }
     }
     const size = <u32>(end - p) - 4;
     if (<u32>(end - p) < 4 || load<u32>(p) != size) {
@@ -163,7 +153,26 @@ export function deframe(
       detail = INVALID_FRAME;
       break;
     }
+    // The record's bound leaves room for the largest header; with a smaller one an item can still be too large.
+    if (size > maxItem) {
+      status = SCAN_INVALID;
+      detail = INVALID_MAX;
+      break;
+    }
     p += 4;
+
+    // --- the ack; a duplicate's counts as well [recv.duplicate]. Frames of one chunk mostly carry the same one.
+    if (tag && (!anyAck || ack != lastAck)) {
+      const answer = ringAck(c, ack);
+      if (answer == ACK_INVALID) {
+        status = SCAN_INVALID;
+        detail = INVALID_ACK;
+        break;
+      }
+      if (answer == ACK_NEW) acked = 1;
+      anyAck = true;
+      lastAck = ack;
+    }
 
     // --- in order, once
     if (seq == next) {

@@ -76,14 +76,9 @@ export class LinearMemory {
 
   /** Gives back a region that allocate(bytes) returned. */
   free(address: number, bytes: number): void {
-    let order = orderOf(bytes);
+    const order = orderOf(bytes);
     this.#used -= 2 ** order;
-    let region = address;
-    while (order < MAX_ORDER && this.#free[order].delete(region ^ (2 ** order))) {
-      region &= ~(2 ** order);
-      order++;
-    }
-    this.#free[order].add(region);
+    this.#addFree(address, order);
   }
 
   /** A view of the memory, for a link to write from. With a plain memory it dies when the memory grows. */
@@ -94,6 +89,17 @@ export class LinearMemory {
   /** Bytes copied out into memory of their own. */
   copyOut(address: number, length: number): Bytes {
     return this.u8.slice(address, address + length) as Bytes;
+  }
+
+  /** Merges with the buddy as long as that one is free as well. */
+  #addFree(address: number, order: number): void {
+    let region = address;
+    let size = order;
+    while (size < MAX_ORDER && this.#free[size].delete(region ^ (2 ** size))) {
+      region &= ~(2 ** size);
+      size++;
+    }
+    this.#free[size].add(region);
   }
 
   #takeFree(order: number): number {
@@ -110,7 +116,8 @@ export class LinearMemory {
     if (end > MAX_PAGES * PAGE || !this.#growTo(end)) return 0;
     while (this.#top < start) {
       const gap = this.#top & -this.#top;
-      this.#free[31 - Math.clz32(gap)].add(this.#top);
+      // Below the gap there may be a free buddy that had none to merge with until now.
+      this.#addFree(this.#top, 31 - Math.clz32(gap));
       this.#top += gap;
     }
     this.#top = end;
