@@ -1,0 +1,1081 @@
+// The protocol of one session, in both roles and both profiles, without I/O, clock or randomness.
+//
+// Four kinds of methods (time is an argument everywhere, milliseconds of one monotonic clock):
+//   handle*   something happened: a link came up, bytes arrived, a write finished, the link died, time passed
+//   commands  the application wants something: end, abort, handed, sendVolatile (items go through `ring`)
+//   poll*     what is to be done now: bytes to write, events to react to, the next deadline
+//   getters
+// After every handle or command the caller polls events and bytes until there are none, and the deadline.
+//
+// A link's life within the session, and the session's own (initiator above, acceptor below):
+//
+//   idle ──linkUp──> greeting ──greeted──> open ──linkDown──> offline ──linkUp──> greeting …
+//   idle ──attached──────────────────────> open ──linkDown──> offline ──attached──> open …
+//                                          open ──attached──> open        (takeover)
+//   any ──finished──> ended
+//
+// An acceptor's link spends its greeting outside of the session (greeting.ts), so a link that fails there has no
+// effect here. That both directions have ended is a fact (`bothEnded`), not a state: links still come and go in it.
+import {
+  EXTENDED,
+  RECV_HANDED,
+  RECV_MAX_ITEM,
+  RECV_NEXT,
+  SEND_MAX_ITEM,
+} from "../../assembly/abi.js";
+import { ConduitError, linkError, sessionLost, violation } from "../errors.js";
+import type { ResolvedLimits } from "../limits.js";
+import type { Bytes, Framing } from "../link/link.js";
+import type { ClientHello } from "../link/source.js";
+import type { MemoryBudget } from "../memory-budget.js";
+import type { Core } from "../wasm/core.js";
+import {
+  AbortCode,
+  abortRecord,
+  ackRecord,
+  type Control,
+  decodeControl,
+  finBody,
+  goawayRecord,
+  pingRecord,
+  type Settings,
+  settingsRecord,
+  TYPE_ABORT,
+  TYPE_ACK,
+  TYPE_FIN,
+  TYPE_GOAWAY,
+  TYPE_PING,
+  TYPE_PONG,
+  TYPE_SETTINGS,
+  TYPE_VOLATILE,
+  volatileRecord,
+} from "./control.js";
+import { Deframer, type ItemBatch } from "./deframer.js";
+import { decodeServerHello, encodeClientHello, encodeServerHello, HelloReader, payloadFor, type ServerHello } from "./handshake.js";
+import { ReplayRing, type Undelivered } from "./replay.js";
+import { ResumeKeys } from "./resume-keys.js";
+
+export type Role = "initiator" | "acceptor";
+export type Profile = "base" | "extended";
+export type State = "idle" | "greeting" | "open" | "offline" | "ended";
+type Signal = "linkUp" | "greeted" | "attached" | "linkDown" | "finished";
+
+/** All transitions. A missing cell is a mistake of the caller. */
+const TRANSITIONS: Record<State, Partial<Record<Signal, State>>> = {
+  idle: { linkUp: "greeting", attached: "open", finished: "ended" },
+  greeting: { greeted: "open", linkDown: "offline", finished: "ended" },
+  open: { linkDown: "offline", attached: "open", finished: "ended" },
+  offline: { linkUp: "greeting", attached: "open", finished: "ended" },
+  ended: {},
+};
+
+export interface MachineOptions {
+  role: Role;
+  /** Initiator: what to offer. Acceptor: what is in force. */
+  profile: Profile;
+  limits: ResolvedLimits;
+  /** Acceptor: told to the peer, for logs. */
+  sessionId: string;
+  budget?: MemoryBudget | null;
+}
+
+export type MachineEvent =
+  /** Records can flow in both directions. `replayed`: records that are written again. */
+  | { type: "open"; resumed: boolean; replayed: number }
+  | { type: "batch"; batch: ItemBatch }
+  | { type: "volatile"; item: Bytes }
+  /** The peer has ended its direction; every item before it was in earlier batches. */
+  | { type: "peer-ended" }
+  /** An ack released something: there is room, and maybe somebody waits for it. */
+  | { type: "acked" }
+  /** Give this link up. `graceful`: let it deliver what was written (Link.end), else destroy it. */
+  | { type: "drop"; error: ConduitError; graceful: boolean }
+  /** Take a new link after this time [ext.control]. */
+  | { type: "goaway"; retryAfterMs: number }
+  | { type: "session-id"; id: string }
+  /** The last event. The link, if there is one, is to be ended after the remaining bytes. */
+  | { type: "finished"; error: ConduitError | null; undelivered: Undelivered };
+
+/** What an acceptor's session takes over: a link whose greeting is done. */
+export interface AttachedLink {
+  readonly framing: Framing;
+  readonly pausable: boolean;
+  readonly hello: ClientHello;
+  /** The initiator's SETTINGS (extended). */
+  readonly settings: Settings | null;
+}
+
+/** Largest item before the peer's limits are known. */
+const EARLY_ITEM_BYTES = 65_536;
+/** A run of ring bytes that is written at once: control records wait for at most two of them. */
+const MAX_WRITE_BYTES = 262_144;
+/** An empty ring keeps its region so long. */
+const SHRINK_AFTER_MS = 1_000;
+/** Frames that are kept out of order, and how much of the window they may take [recv.gap]. */
+const MAX_HELD_FRAMES = 1_024;
+const HELD_WINDOW_SHARE = 4;
+const MAX_GAP_STRIKES = 3;
+const SEQS = 2 ** 32;
+const AGENT = "stable-conduit";
+const NEVER = Number.POSITIVE_INFINITY;
+
+export class Machine {
+  readonly role: Role;
+  readonly ring: ReplayRing;
+  /** Acceptor: the keys that find this session. */
+  readonly keys = new ResumeKeys();
+  /** What the session speaks; before the first hello an initiator only knows what it offers. */
+  profile: Profile;
+  rttMs: number | null = null;
+  /** The peer's settings, as far as they came. */
+  peer: Settings = {};
+
+  readonly #core: Core;
+  readonly #limits: ResolvedLimits;
+  readonly #sessionId: string;
+  readonly #word: number;
+  #state: State = "idle";
+  #everOpen = false; // a link was open once: the profile is settled, a key that is refused was valid
+  #key: Bytes | null = null; // initiator: what the newest ServerHello gave
+  readonly #events: MachineEvent[] = [];
+
+  // --- the link
+  #framing: Framing = "stream";
+  #hello: HelloReader | null = null;
+  #refused: ConduitError | null = null; // REJECTED came; ABORT with the reason may follow
+  #deframer: Deframer | null = null;
+  #parting = false; // the link is being given up: nothing more is written
+  readonly #out: Bytes[] = []; // control records and hellos, before ring bytes
+  readonly #writes: boolean[] = []; // pending writes, oldest first: true = reads the ring
+  #credentials: Bytes | undefined; // initiator: for the SETTINGS of the next link
+  #proven = false; // acceptor, base: a frame has come, so the initiator has its key
+  #confirmPending = false; // acceptor: this link offered a key that is not confirmed yet
+  #lastHeard = 0;
+  #linkUpAt = 0;
+
+  // --- receiving
+  #anyHanded = false;
+  #unhandedBytes = 0;
+  #unhandedRecords = 0;
+  #owedBytes = 0;
+  #ackAt = NEVER;
+  #ackedOnWire = 0; // RECV_HANDED as the peer has been told, or will be by what is queued
+  #peerFin = -1; // seq of the peer's FIN
+  #peerFinHanded = false;
+  readonly #held = new Map<number, { item: Bytes; recordBytes: number }>();
+  #heldBytes = 0;
+  #gapAt = NEVER;
+  #gapSeq = -1;
+  #gapStrikes = 0;
+
+  // --- sending
+  #wantsFin = false;
+  #finSeq = -1;
+  #ackWanted = 0;
+  #needSince = NEVER; // base: an ack is needed since then [base.probe]
+  #lastAckAt = 0;
+  #emptySince = NEVER;
+
+  // --- timers
+  #handshakeBy = NEVER;
+  #pongBy = NEVER;
+  #pingSentAt = 0;
+  #graceEndsAt = NEVER;
+
+  constructor(core: Core, options: MachineOptions) {
+    const block = core.allocateBlock();
+    if (block === 0) {
+      throw new ConduitError("CONDUIT_MEMORY", "local", "linear memory is exhausted", { fatal: false });
+    }
+    this.role = options.role;
+    this.profile = options.profile;
+    this.#core = core;
+    this.#limits = options.limits;
+    this.#sessionId = options.sessionId;
+    this.#word = block >>> 2;
+    this.ring = new ReplayRing(core, block, options.limits, options.budget ?? null);
+    this.#setField(EXTENDED, this.profile === "extended" ? 1 : 0);
+    this.#setField(RECV_MAX_ITEM, this.#limits.maxFrameBytes);
+    this.#setField(SEND_MAX_ITEM, Math.min(EARLY_ITEM_BYTES, this.#limits.maxFrameBytes));
+  }
+
+  // ================================================================== getters
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Bytes may be polled for the link. */
+  get hasLink(): boolean {
+    return this.#state === "greeting" || this.#state === "open";
+  }
+
+  /** Last seq that was handed over, null for none: what a hello says [ack.handed]. */
+  get lastReceived(): number | null {
+    return this.#anyHanded ? (this.#field(RECV_HANDED) - 1) >>> 0 : null;
+  }
+
+  /** Received and not yet handed over, in record bytes, frames held out of order included. */
+  get unhandedBytes(): number {
+    return this.#unhandedBytes + this.#heldBytes;
+  }
+
+  /** Base: the application is too slow, the link is to be paused [ext.window]. */
+  get wantsPause(): boolean {
+    return this.profile === "base" && this.unhandedBytes > this.#limits.receiveWindow;
+  }
+
+  /** Frames held out of order [recv.gap]. */
+  get heldFrames(): number {
+    return this.#held.size;
+  }
+
+  /** Everything accepted was acknowledged, an end too. */
+  get allAcked(): boolean {
+    return this.ring.length === 0 && !(this.#wantsFin && this.#finSeq < 0);
+  }
+
+  /** Extended: both FINs are acknowledged as far as this side knows [ext.fin]. */
+  get bothEnded(): boolean {
+    return this.#finSeq >= 0 && this.ring.length === 0 && this.#peerFinHanded;
+  }
+
+  /** Acceptor: the initiator has shown that it knows of this session; others are evicted first [resume.grace]. */
+  get proven(): boolean {
+    return this.#proven || this.profile === "extended";
+  }
+
+  get peerEnded(): boolean {
+    return this.#peerFin >= 0;
+  }
+
+  get ending(): boolean {
+    return this.#wantsFin;
+  }
+
+  // ================================================================== handle: links
+
+  /** Initiator: a fresh link. The ClientHello is the first thing to write. */
+  handleLinkUp(link: { framing: Framing }, now: number): void {
+    this.#signal("linkUp");
+    this.#useLink(link.framing, now);
+    this.#hello = new HelloReader(link.framing);
+    this.#handshakeBy = now + this.#limits.handshakeTimeoutMs;
+    const hello = encodeClientHello({
+      resumeKey: this.#key,
+      lastReceived: this.lastReceived,
+      extended: this.profile === "extended",
+    });
+    this.#out.push(payloadFor(link.framing, hello));
+    this.#told();
+  }
+
+  /**
+   * Acceptor: what a ServerHello to this ClientHello says. Drawing a key for it is the only effect, and only when
+   * none is on offer [resume.commit].
+   */
+  serverHello(hello: ClientHello, freshKey: Bytes): ServerHello {
+    // In the base profile the ClientHello itself commits; in the extended one SETTINGS and authorize come first.
+    if (this.profile === "base") this.keys.present(hello.resumeKey);
+    return {
+      rejected: false,
+      extended: this.profile === "extended",
+      resumeKey: this.keys.offer(freshKey),
+      lastReceived: this.lastReceived,
+    };
+  }
+
+  /** Acceptor: whether this ClientHello may resume the session [resume.check]. No effect. */
+  canResume(hello: ClientHello): boolean {
+    if (this.#state === "ended" || hello.extended !== (this.profile === "extended")) return false;
+    return this.keys.holds(hello.resumeKey) && this.#comparePeerPosition(hello.lastReceived) === "known";
+  }
+
+  /**
+   * Acceptor: the link takes over [resume.takeover]; the caller destroys the one before. `serverHello` is written
+   * first (base), or has been written already (extended: null).
+   */
+  handleAttached(link: AttachedLink, serverHello: ServerHello | null, now: number): void {
+    this.#signal("attached");
+    this.#closeLink();
+    this.#useLink(link.framing, now);
+    if (serverHello) {
+      this.#out.push(payloadFor(link.framing, encodeServerHello(serverHello)));
+      this.#told();
+    } else if (this.#anyHanded) {
+      this.#ackAt = now; // the hello was written a while ago
+    }
+    this.#guard(() => {
+      if (this.profile === "extended") {
+        this.keys.present(link.hello.resumeKey);
+        this.keys.confirm(); // SETTINGS came on the link that offered the key
+        this.#takeSettings(link.settings ?? {});
+        this.#sendSettings(undefined);
+      } else {
+        this.#confirmPending = this.keys.unconfirmed;
+      }
+      this.#opened(link.hello.lastReceived, now);
+    });
+  }
+
+  /** The link is gone, by itself or after a "drop". Nothing of it has any effect from now on [link.one]. */
+  handleLinkDown(now: number): void {
+    this.#closeLink();
+    if (!this.hasLink) return; // it was down, or the session has ended
+    this.#signal("linkDown");
+    if (this.#refused) return this.#finish(this.#refused); // the reason that should have followed did not come
+    if (this.role === "acceptor") this.#graceEndsAt = now + this.#limits.graceMs;
+    else this.#checkEnd(now);
+  }
+
+  /** The oldest write that pollTransmit() gave out is done. */
+  handleWritten(now: number): void {
+    if (this.#writes.shift() && !this.#freed) this.ring.written();
+    if (this.#state === "ended") this.#free();
+    else this.#noteEmptyRing(now);
+  }
+
+  // ================================================================== handle: bytes
+
+  /** A chunk from the current link. It must not change any more: batches refer to it. */
+  handleBytes(chunk: Bytes, now: number): void {
+    this.#lastHeard = now;
+    this.#pongBy = NEVER;
+    if (this.#state === "greeting") {
+      const rest = this.#handleHello(chunk, now);
+      if (rest === null) return;
+      chunk = rest;
+    }
+    if (!this.#deframer || chunk.length === 0) return;
+    const deframer = this.#deframer;
+    deframer.push(chunk);
+    while (this.#deframer === deframer && this.#step(deframer, now)) {
+      /* each step is one item batch, one record, or the end of the chunk */
+    }
+    if (this.#deframer !== deframer) return;
+    if (deframer.acked) {
+      deframer.acked = false;
+      this.#noteAck(now);
+    }
+    if (deframer.frames > 0) {
+      deframer.frames = 0;
+      this.#confirmKey();
+    }
+  }
+
+  /** One step of the scan; false = the chunk is done. */
+  #step(deframer: Deframer, now: number): boolean {
+    switch (deframer.next()) {
+      case "done":
+        return false;
+      case "batch":
+        this.#receive(deframer.batch!);
+        this.#releaseHeld(now);
+        return true;
+      case "control":
+        this.#guard(() => this.#handleControl(decodeControl(deframer.control), deframer, now));
+        return true;
+      case "gap":
+        this.#handleGap(deframer, now);
+        return true;
+      case "invalid":
+        this.#flush(deframer);
+        this.#fail(deframer.error!);
+        return false;
+    }
+  }
+
+  /** Gives out what the scan has found so far in this chunk. */
+  #flush(deframer: Deframer): void {
+    const batch = deframer.flush();
+    if (batch) this.#receive(batch);
+  }
+
+  #receive(batch: ItemBatch): void {
+    if (this.#state !== "open") return this.#fail(violation("ext.settings", "an item before SETTINGS"));
+    const records = batch.spans.length / 2;
+    this.#unhandedBytes += batch.recordBytes;
+    this.#unhandedRecords += records;
+    if (this.#peerFin >= 0) return this.#fail(violation("ext.fin", "an item after the peer's end"));
+    if (
+      this.profile === "extended" &&
+      this.#unhandedRecords > 1 &&
+      this.#unhandedBytes > this.#limits.receiveWindow
+    ) {
+      return this.#fail(violation("ext.window", `more than receiveWindow (${this.#limits.receiveWindow}) bytes unhanded`));
+    }
+    this.#events.push({ type: "batch", batch });
+  }
+
+  // ------------------------------------------------------------------ frames out of order [recv.gap]
+
+  #handleGap(deframer: Deframer, now: number): void {
+    if (this.profile === "extended") {
+      this.#flush(deframer);
+      return this.#fail(violation("recv.gap", `seq ${deframer.gapSeq} where ${this.#field(RECV_NEXT)} was due`));
+    }
+    // Frames held earlier may be due by now: then this one is no gap any more, the next scan takes it.
+    if (this.#held.has(this.#field(RECV_NEXT))) {
+      this.#flush(deframer);
+      this.#releaseHeld(now);
+      return;
+    }
+    const { gapSeq, recordBytes } = deframer;
+    if (!this.#held.has(gapSeq)) {
+      this.#held.set(gapSeq, { item: deframer.gapItem.slice() as Bytes, recordBytes });
+      this.#heldBytes += recordBytes;
+    }
+    deframer.skip();
+    if (this.#gapAt === NEVER) this.#gapAt = now + this.#limits.gapTimeoutMs;
+    if (this.#held.size > MAX_HELD_FRAMES || this.#heldBytes > this.#limits.receiveWindow / HELD_WINDOW_SHARE) {
+      this.#flush(deframer);
+      this.#dropForGap();
+    }
+  }
+
+  #releaseHeld(now: number): void {
+    if (this.#held.size === 0) return;
+    for (const [seq, frame] of this.#held) {
+      if (seq >= this.#field(RECV_NEXT)) continue;
+      this.#held.delete(seq); // it came again, in its place
+      this.#heldBytes -= frame.recordBytes;
+    }
+    for (;;) {
+      const seq = this.#field(RECV_NEXT);
+      const frame = this.#held.get(seq);
+      if (!frame) break;
+      this.#held.delete(seq);
+      this.#heldBytes -= frame.recordBytes;
+      this.#setField(RECV_NEXT, seq + 1);
+      this.#gapAt = now + this.#limits.gapTimeoutMs; // what is still missing has its own time
+      this.#receive({
+        bytes: frame.item,
+        spans: Uint32Array.of(0, frame.item.length),
+        recordBytes: frame.recordBytes,
+      });
+    }
+    if (this.#held.size === 0) this.#gapAt = NEVER;
+  }
+
+  #dropForGap(): void {
+    const missing = this.#field(RECV_NEXT);
+    const last = Math.min(...this.#held.keys()) - 1;
+    this.#gapStrikes = missing === this.#gapSeq ? this.#gapStrikes + 1 : 1;
+    this.#gapSeq = missing;
+    const what = `items ${missing} to ${last} are missing`;
+    if (this.#gapStrikes >= MAX_GAP_STRIKES) {
+      return this.#fail(sessionLost("gap", `${what} after ${MAX_GAP_STRIKES} links [recv.gap]`));
+    }
+    this.#drop(linkError(`${what}: resuming to get them again [recv.gap]`), false);
+  }
+
+  // ------------------------------------------------------------------ hello (initiator)
+
+  /** Reads the ServerHello; returns what followed it, null = not there yet, or the link is done with. */
+  #handleHello(chunk: Bytes, now: number): Bytes | null {
+    if (this.#hello === null) return chunk; // greeting goes on with records (extended)
+    const payload = this.#hello.push(chunk);
+    if (payload === null) return null;
+    const hello = payload === "bad" ? null : decodeServerHello(payload);
+    if (hello === null) {
+      this.#drop(linkError("the peer did not answer with a ServerHello [hello.bad]"), false);
+      return null;
+    }
+    const rest = this.#hello.rest ?? NOTHING;
+    this.#hello = null;
+    this.#takeServerHello(hello, now);
+    return this.hasLink ? rest : null;
+  }
+
+  #takeServerHello(hello: ServerHello, now: number): void {
+    const extended = this.profile === "extended";
+    if (hello.rejected) {
+      if (!this.#everOpen && this.#key !== null) {
+        // The session that the key was for never began: nothing is lost, the next link starts a new one.
+        this.#key = null;
+        return this.#drop(linkError("the acceptor has dropped a session that had not begun"), false);
+      }
+      this.#refused = sessionLost("rejected", "the acceptor does not know this session [resume.lost]");
+      if (this.bothEnded) return this.#finish(null);
+      if (!extended || !hello.extended) return this.#finish(this.#refused);
+      this.#deframer = this.#newDeframer(); // ABORT with the reason follows [resume.reject]
+      return;
+    }
+    if (this.#everOpen && extended && !hello.extended) {
+      return this.#finish(sessionLost("peer-restarted", "the acceptor has lost this session [hello.ext]"));
+    }
+    switch (this.#comparePeerPosition(hello.lastReceived)) {
+      case "before":
+        return this.#finish(sessionLost("peer-restarted", "the acceptor has forgotten items that it acknowledged [resume.lost]"));
+      case "beyond":
+        return this.#fail(violation("ack.invalid", "the acceptor's last_received lies beyond everything that was ever written"));
+    }
+    this.#key = hello.resumeKey;
+    this.#peerPosition = hello.lastReceived;
+    if (!hello.extended) {
+      this.profile = "base";
+      this.#setField(EXTENDED, 0);
+      this.#signal("greeted");
+      this.#opened(hello.lastReceived, now);
+    } else {
+      this.#sendSettings(this.#credentials);
+      this.#deframer = this.#newDeframer();
+    }
+  }
+
+  /** What the ServerHello said, until the acceptor's SETTINGS open the link (extended). */
+  #peerPosition: number | null = null;
+
+  /** Initiator: sent with the SETTINGS of the next link [ext.settings]. */
+  setCredentials(credentials: Bytes | undefined): void {
+    this.#credentials = credentials;
+  }
+
+  // ------------------------------------------------------------------ control records
+
+  #handleControl(control: Control, deframer: Deframer, now: number): void {
+    if (this.#refused && control.type !== TYPE_ABORT) {
+      throw violation("resume.reject", "a record other than ABORT after REJECTED");
+    }
+    const awaitsSettings = this.role === "initiator" && this.#state === "greeting";
+    if (awaitsSettings && control.type !== TYPE_SETTINGS && control.type !== TYPE_ABORT) {
+      throw violation("ext.settings", "the first record is not SETTINGS");
+    }
+    switch (control.type) {
+      case TYPE_SETTINGS:
+        this.#takeSettings(control.settings);
+        if (awaitsSettings) {
+          this.#signal("greeted");
+          this.#opened(this.#peerPosition, now);
+        }
+        return;
+      case TYPE_ACK:
+        switch (this.ring.ack(control.ack)) {
+          case "invalid":
+            throw violation("ack.invalid", "an ack lies beyond everything that was ever written");
+          case "new":
+            this.#noteAck(now);
+        }
+        return;
+      case TYPE_PING:
+        this.#out.push(pingRecord(TYPE_PONG, control.token));
+        return;
+      case TYPE_PONG:
+        this.rttMs = now - this.#pingSentAt;
+        return;
+      case TYPE_FIN:
+        return this.#handleFin(control.seq, deframer, now);
+      case TYPE_ABORT:
+        this.#flush(deframer);
+        return this.#handleAbort(control);
+      case TYPE_GOAWAY:
+        this.#events.push({ type: "goaway", retryAfterMs: control.retryAfterMs });
+        return;
+      case TYPE_VOLATILE:
+        if (control.item.length > this.#limits.maxFrameBytes) {
+          throw violation("link.max", "a volatile item is larger than maxFrameBytes");
+        }
+        this.#events.push({ type: "volatile", item: control.item });
+        return;
+      case "skipped":
+        return;
+    }
+  }
+
+  #handleFin(seq: number, deframer: Deframer, now: number): void {
+    const next = this.#field(RECV_NEXT);
+    const ahead = (seq - next) | 0;
+    if (ahead > 0) throw violation("recv.gap", `FIN ${seq} where ${next} was due`);
+    if (ahead < 0) {
+      // A duplicate: it is the FIN we had, or a FIN in the place of an item.
+      if (seq !== this.#peerFin) throw violation("ext.fin", `FIN ${seq} in the place of an item`);
+      return;
+    }
+    if (this.#peerFin >= 0) throw violation("ext.fin", "a second FIN");
+    this.#flush(deframer);
+    this.#setField(RECV_NEXT, next + 1);
+    this.#peerFin = seq;
+    this.#events.push({ type: "peer-ended" });
+    this.#handFin(now);
+  }
+
+  /** The peer's FIN counts as handed over as soon as everything before it is. */
+  #handFin(now: number): void {
+    if (this.#peerFin < 0 || this.#peerFinHanded || this.#field(RECV_HANDED) !== this.#peerFin) return;
+    this.#setField(RECV_HANDED, this.#peerFin + 1);
+    this.#anyHanded = true;
+    this.#peerFinHanded = true;
+    this.#ackAt = now;
+    this.#checkEnd(now);
+  }
+
+  #handleAbort({ code, retryAfterMs, reason }: { code: number; retryAfterMs: number; reason: string }): void {
+    const greeting = this.role === "initiator" && this.#state === "greeting";
+    const said = reason === "" ? "" : `: ${reason}`;
+    const aborted = (what: string) =>
+      new ConduitError("CONDUIT_ABORTED", "peer", `${what}${said}`, { retryAfterMs: retryAfterMs || undefined });
+    switch (code) {
+      case AbortCode.ended:
+        return this.#finish(this.bothEnded ? null : (this.#refused ?? aborted("the peer has ended the session")));
+      case AbortCode.violation:
+        return this.#finish(new ConduitError("CONDUIT_PROTOCOL", "local", `the peer reports a violation${said}`));
+      case AbortCode.unauthorized: {
+        const error = new ConduitError("CONDUIT_UNAUTHORIZED", "peer", `the acceptor refused the credentials${said}`);
+        // Only this link is refused; whether to try again with other credentials is not decided here.
+        return greeting ? this.#drop(error, false) : this.#finish(error);
+      }
+      case AbortCode.expired:
+        return this.#finish(this.bothEnded ? null : sessionLost("expired", `the session has expired${said}`));
+      case AbortCode.unknown:
+        return this.#finish(this.bothEnded ? null : sessionLost("rejected", `the acceptor does not know this session${said}`));
+      case AbortCode.shutdown:
+        return this.#finish(this.bothEnded ? null : aborted("the peer shuts down"));
+      case AbortCode.overloaded:
+        if (greeting && !this.#refused && this.ring.writtenSeq === 0 && !this.#anyHanded) {
+          return this.#drop(
+            new ConduitError("CONDUIT_LINK", "peer", `the acceptor is overloaded${said}`, { fatal: false, retryAfterMs }),
+            false,
+          );
+        }
+        return this.#finish(aborted("the peer is overloaded"));
+      case AbortCode.handler:
+        return this.#finish(aborted("the peer's handler failed"));
+      default:
+        return this.#finish(aborted("the peer has aborted the session"));
+    }
+  }
+
+  // ================================================================== handle: time
+
+  handleTimeout(now: number): void {
+    if (now >= this.#handshakeBy) {
+      this.#handshakeBy = NEVER;
+      if (this.#refused) return this.#finish(this.#refused);
+      this.#drop(
+        new ConduitError("CONDUIT_HANDSHAKE_TIMEOUT", "peer", "the handshake was not complete in handshakeTimeoutMs", { fatal: false }),
+        false,
+      );
+    }
+    if (now >= this.#graceEndsAt) {
+      this.#graceEndsAt = NEVER;
+      this.#finish(this.bothEnded ? null : sessionLost("expired", "no new link came within graceMs [resume.grace]"));
+    }
+    if (this.#state === "open") {
+      if (now >= this.#gapAt) {
+        this.#gapAt = NEVER;
+        this.#dropForGap();
+      }
+      this.#checkAlive(now);
+      if (now >= this.#probeAt(now)) this.#probe();
+    }
+    if (now >= this.#emptySince + SHRINK_AFTER_MS) {
+      this.#emptySince = NEVER;
+      this.ring.shrink();
+    }
+  }
+
+  #checkAlive(now: number): void {
+    const { keepaliveMs, keepaliveTimeoutMs, idleTimeoutMs } = this.#limits;
+    if (this.profile === "base") {
+      if (idleTimeoutMs > 0 && !this.wantsPause && now >= this.#lastHeard + idleTimeoutMs) {
+        this.#drop(linkError(`the peer was silent for idleTimeoutMs (${idleTimeoutMs}) [base.idle]`), false);
+      }
+    } else if (now >= this.#pongBy) {
+      this.#drop(linkError(`no answer to PING within keepaliveTimeoutMs (${keepaliveTimeoutMs}) [ext.ping]`), false);
+    } else if (keepaliveMs > 0 && this.#pongBy === NEVER && now >= this.#lastHeard + keepaliveMs) {
+      this.#pingSentAt = now;
+      this.#pongBy = now + keepaliveTimeoutMs;
+      this.#out.push(pingRecord(TYPE_PING, new Uint8Array(8)));
+    }
+  }
+
+  // ------------------------------------------------------------------ probing for an ack [base.probe]
+
+  /** When to drop the link for the ack that a resume brings; NEVER while none is needed. */
+  #probeAt(now: number): number {
+    if (this.profile !== "base") return NEVER;
+    const half = this.ring.usedBytes >= this.#limits.replayBytes / 2;
+    const needed = this.ring.inFlightBytes > 0 && (half || this.#ackWanted > 0 || this.#wantsFin);
+    // What the peer would have to replay it could lose: everything received has to be acknowledged first.
+    const peerHasNothing = this.#ackedOnWire === this.#field(RECV_NEXT) && this.#held.size === 0;
+    if (!needed || !peerHasNothing) {
+      this.#needSince = NEVER;
+      return NEVER;
+    }
+    if (this.#needSince === NEVER) this.#needSince = now;
+    return Math.max(this.#needSince, this.#lastAckAt, this.#linkUpAt) + this.#limits.probeMs;
+  }
+
+  #probe(): void {
+    this.#needSince = NEVER;
+    this.#drop(linkError("a new link to learn what the peer has received [base.probe]"), true);
+  }
+
+  // ================================================================== commands
+
+  /** The application is done with the oldest `items` items, of `recordBytes` in all [ack.cumulative]. */
+  handed(items: number, recordBytes: number, now: number): void {
+    if (this.#state === "ended" || items === 0) return;
+    this.#setField(RECV_HANDED, this.#field(RECV_HANDED) + items);
+    this.#anyHanded = true;
+    this.#unhandedBytes -= recordBytes;
+    this.#unhandedRecords -= items;
+    this.#owedBytes += recordBytes;
+    if (this.#owedBytes >= this.#limits.ackBytes) this.#ackAt = now;
+    else if (this.#ackAt === NEVER) this.#ackAt = now + this.#limits.ackDelayMs;
+    this.#handFin(now);
+  }
+
+  /** This direction ends after what was accepted so far; nothing may be entered into the ring any more. */
+  end(): void {
+    if (this.#wantsFin || this.#state === "ended") return;
+    this.#wantsFin = true;
+    this.#enterFin();
+  }
+
+  /** Base, where no end is on the wire: finish once everything is acknowledged [close.unread]. */
+  finishWhenAcked(now: number): void {
+    this.#finishOnAck = true;
+    this.#checkEnd(now);
+  }
+  #finishOnAck = false;
+
+  /** Ends the session now, whatever is under way; the peer is told in the extended profile. */
+  abort(error: ConduitError, code: AbortCode = AbortCode.application, retryAfterMs = 0): void {
+    this.#finish(error, { code, reason: error.message, retryAfterMs });
+  }
+
+  /** Somebody waits for an ack (delivered()); to be balanced. */
+  wantAck(count: 1 | -1): void {
+    this.#ackWanted += count;
+  }
+
+  /** false = not possible now: base profile, or no open link. */
+  sendVolatile(item: Uint8Array): boolean {
+    if (this.profile !== "extended" || this.#state !== "open" || this.#parting) return false;
+    if (item.length > this.#field(SEND_MAX_ITEM)) {
+      throw new ConduitError("CONDUIT_FRAME_TOO_LARGE", "local", `an item of ${item.length} bytes is larger than maxFrameBytes`, { fatal: false });
+    }
+    this.#out.push(volatileRecord(item));
+    return true;
+  }
+
+  /** Extended: asks the peer to take a new link. */
+  goAway(retryAfterMs: number): void {
+    if (this.profile === "extended" && this.#state === "open") this.#out.push(goawayRecord(retryAfterMs));
+  }
+
+  // ================================================================== poll
+
+  pollEvent(): MachineEvent | undefined {
+    return this.#events.shift();
+  }
+
+  /**
+   * The next bytes to write: a hello, a control record, or whole records of the ring. Each is given out once and
+   * is to be reported by handleWritten(), in order; a view of the ring (`lastIsView`) stays intact until then.
+   */
+  pollTransmit(now: number): Uint8Array | null {
+    const control = this.#out.shift();
+    if (control) return this.#give(control, false);
+    if (this.#state !== "open" || this.#parting) return null;
+    if (now >= this.#ackAt) {
+      const ack = this.#makeAck();
+      if (ack) return this.#give(ack, false);
+    }
+    const bare = this.#framing === "message" && this.profile === "base";
+    const max = bare ? 1 : this.#framing === "message" ? this.#maxMessage : MAX_WRITE_BYTES;
+    const view = this.ring.take(max, this.profile === "extended" ? (this.peer.receiveWindow ?? SEQS - 1) : SEQS - 1);
+    if (!view) return null;
+    return this.#give(bare ? view.subarray(4) : view, true);
+  }
+
+  /** What pollTransmit() returned last is a view of the ring, to be copied by links that keep it otherwise. */
+  lastIsView = false;
+
+  #give(bytes: Uint8Array, view: boolean): Uint8Array {
+    this.#writes.push(view);
+    this.lastIsView = view;
+    return bytes;
+  }
+
+  /** When handleTimeout() or pollTransmit() has something to do, as far as is known now. */
+  pollDeadline(now: number): number {
+    let at = Math.min(this.#handshakeBy, this.#graceEndsAt, this.#emptySince + SHRINK_AFTER_MS);
+    if (this.#state === "open" && !this.#parting) {
+      at = Math.min(at, this.#ackAt, this.#gapAt, this.#pongBy, this.#probeAt(now));
+      const silence = this.profile === "base" ? this.#limits.idleTimeoutMs : this.#limits.keepaliveMs;
+      const asked = this.profile === "extended" && this.#pongBy !== NEVER;
+      if (silence > 0 && !asked && !this.wantsPause) at = Math.min(at, this.#lastHeard + silence);
+    }
+    return at;
+  }
+
+  // ================================================================== inside
+
+  #signal(signal: Signal): void {
+    const next = TRANSITIONS[this.#state][signal];
+    if (next === undefined) throw new Error(`machine: ${signal} in state ${this.#state}`);
+    this.#state = next;
+  }
+
+  #useLink(framing: Framing, now: number): void {
+    this.#framing = framing;
+    this.#parting = false;
+    this.#linkUpAt = this.#lastHeard = now;
+    this.#refused = null;
+  }
+
+  /** Forgets everything that belongs to the link. */
+  #closeLink(): void {
+    this.#hello = null;
+    this.#deframer = null;
+    this.#parting = false;
+    this.#confirmPending = false;
+    this.#out.length = 0;
+    this.#writes.length = 0;
+    this.#handshakeBy = this.#pongBy = this.#gapAt = this.#needSince = NEVER;
+    this.#held.clear();
+    this.#heldBytes = 0;
+    if (!this.#freed) this.ring.dropPending();
+    if (this.#state === "ended") this.#free();
+  }
+
+  #newDeframer(): Deframer {
+    return new Deframer(
+      this.#core,
+      this.ring.block,
+      this.#framing,
+      this.profile === "extended",
+      this.#limits.maxFrameBytes,
+    );
+  }
+
+  /**
+   * The handshake is done. The peer's position acknowledges, and the rest is written again by the ordinary
+   * writing [ack.trim] [replay.forward].
+   */
+  #opened(peerPosition: number | null, now: number): void {
+    const resumed = this.#everOpen;
+    this.#everOpen = true;
+    this.#handshakeBy = this.#graceEndsAt = NEVER;
+    this.#linkUpAt = this.#lastAckAt = now;
+    if (!resumed && this.ring.largestItem > this.#maxSend) {
+      const what = "an item sent before the peer's limits were known is larger than its maxFrameBytes";
+      return this.#fail(new ConduitError("CONDUIT_FRAME_TOO_LARGE", "local", what));
+    }
+    this.#setField(SEND_MAX_ITEM, this.#maxSend);
+    this.#deframer ??= this.#newDeframer();
+    const released = peerPosition !== null && this.ring.ack(peerPosition) === "new";
+    this.ring.rewind();
+    this.#events.push({ type: "open", resumed, replayed: (this.ring.writtenSeq - this.ring.ackedSeq) >>> 0 });
+    if (released) return this.#noteAck(now);
+    this.#enterFin();
+    this.#checkEnd(now);
+  }
+
+  /** The largest item that both sides allow. */
+  get #maxSend(): number {
+    return Math.min(this.#limits.maxFrameBytes, this.peer.maxFrameBytes ?? NEVER);
+  }
+
+  #sendSettings(credentials: Bytes | undefined): void {
+    const { maxFrameBytes, receiveWindow, keepaliveMs, graceMs } = this.#limits;
+    const acceptor = this.role === "acceptor";
+    this.#out.push(
+      settingsRecord({
+        maxFrameBytes,
+        receiveWindow,
+        keepaliveMs,
+        graceMs: acceptor ? graceMs : undefined,
+        agent: AGENT,
+        credentials,
+        sessionId: acceptor ? this.#sessionId : undefined,
+      }),
+    );
+  }
+
+  #takeSettings(settings: Settings): void {
+    const { maxFrameBytes } = settings;
+    if (maxFrameBytes !== undefined && maxFrameBytes < (this.peer.maxFrameBytes ?? 0)) {
+      throw violation("ext.settings", "maxFrameBytes has shrunk within the session");
+    }
+    this.peer = { ...this.peer, ...settings, credentials: undefined };
+    if (this.#everOpen) this.#setField(SEND_MAX_ITEM, this.#maxSend);
+    if (this.role === "initiator" && settings.sessionId) {
+      this.#events.push({ type: "session-id", id: settings.sessionId });
+    }
+  }
+
+  // ------------------------------------------------------------------ positions
+
+  /** Where the peer's last_received lies: below our acked, within what was written, or beyond it [resume.check]. */
+  #comparePeerPosition(lastReceived: number | null): "before" | "known" | "beyond" {
+    const { ackedSeq, writtenSeq } = this.ring;
+    // One beyond the last received, so that "nothing" is the start.
+    const next = lastReceived === null ? 0 : lastReceived + 1;
+    if (this.profile === "base") return next < ackedSeq ? "before" : next > writtenSeq ? "beyond" : "known";
+    if (lastReceived === null) return this.#anyAcked ? "before" : "known";
+    if (((next - ackedSeq) | 0) < 0) return "before";
+    return ((next - writtenSeq) | 0) > 0 ? "beyond" : "known";
+  }
+
+  /** An ack ever came. Seqs wrap, so position 0 alone does not tell. */
+  #anyAcked = false;
+
+  #noteAck(now: number): void {
+    this.#anyAcked = true;
+    this.#lastAckAt = now;
+    this.#needSince = NEVER;
+    this.#events.push({ type: "acked" });
+    this.#enterFin();
+    this.#noteEmptyRing(now);
+    this.#checkEnd(now);
+  }
+
+  /** A valid frame on the link that offered the key: the initiator has it [resume.commit]. */
+  #confirmKey(): void {
+    this.#proven = true;
+    if (!this.#confirmPending) return;
+    this.#confirmPending = false;
+    this.keys.confirm();
+  }
+
+  #noteEmptyRing(now: number): void {
+    if (this.ring.length > 0 || this.ring.capacityBytes === 0) this.#emptySince = NEVER;
+    else if (this.#emptySince === NEVER) this.#emptySince = now;
+  }
+
+  // ------------------------------------------------------------------ acks
+
+  /** What was handed over has just been said in a hello. */
+  #told(): void {
+    this.#ackedOnWire = this.#field(RECV_HANDED);
+    this.#owedBytes = 0;
+    this.#ackAt = NEVER;
+  }
+
+  /** The ack that is owed, as bytes; null when a frame carries it, or nobody can carry it now. */
+  #makeAck(): Bytes | null {
+    const handed = this.#field(RECV_HANDED);
+    if (handed === this.#ackedOnWire) {
+      this.#told();
+      return null;
+    }
+    if (this.profile === "extended") {
+      this.#told();
+      return ackRecord((handed - 1) >>> 0);
+    }
+    if (this.ring.carriedSeq === handed) {
+      this.#told(); // the newest frame carries it, and nothing overtakes it [ack.piggyback]
+      return null;
+    }
+    const seq = (this.ring.ackedSeq > 0 ? this.ring.ackedSeq : this.ring.sentSeq) - 1;
+    if (seq < 0) {
+      // Nothing to repeat: owed in silence until a frame is committed [ack.only].
+      this.#ackAt = NEVER;
+      return null;
+    }
+    this.#told();
+    return this.#duplicateWithAck(seq, handed - 1);
+  }
+
+  /** A frame that the peer has, with an empty item and the newest ack [ack.only]. */
+  #duplicateWithAck(seq: number, ack: number): Bytes {
+    const { exports, memory } = this.#core;
+    const at = this.#core.table; // scratch
+    const item = exports.frameWrite(at, seq, 1, ack, 0);
+    return payloadFor(this.#framing, memory.copyOut(at, item - at));
+  }
+
+  // ------------------------------------------------------------------ ending
+
+  #enterFin(): void {
+    if (!this.#wantsFin || this.#finSeq >= 0 || this.profile !== "extended" || !this.#everOpen) return;
+    const seq = this.ring.headSeq;
+    if (this.ring.pushControl(finBody(seq))) this.#finSeq = seq;
+  }
+
+  #checkEnd(now: number): void {
+    if (this.#state === "ended") return;
+    if (this.profile === "base") {
+      if (this.#finishOnAck && this.#everOpen && this.ring.length === 0) this.#finish(null);
+      return;
+    }
+    if (!this.bothEnded) return;
+    // The acceptor says the last word; the initiator comes back for it, but not for ever [ext.fin].
+    if (this.role === "initiator") {
+      const graceMs = this.peer.graceMs ?? this.#limits.graceMs;
+      if (this.#state !== "open" && this.#graceEndsAt === NEVER) this.#graceEndsAt = now + graceMs;
+    } else if (this.#state === "open") {
+      const ack = this.#makeAck();
+      if (ack) this.#out.push(ack);
+      this.#finish(null, { code: AbortCode.ended, reason: "", retryAfterMs: 0 });
+    }
+  }
+
+  #fail(error: ConduitError): void {
+    this.#finish(error, { code: AbortCode.violation, reason: error.message, retryAfterMs: 0 });
+  }
+
+  #guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      if (!(error instanceof ConduitError)) throw error;
+      if (this.#deframer) this.#flush(this.#deframer);
+      this.#fail(error);
+    }
+  }
+
+  #drop(error: ConduitError, graceful: boolean): void {
+    if (!this.hasLink || this.#parting) return;
+    this.#parting = true;
+    this.#out.length = 0;
+    this.#events.push({ type: "drop", error, graceful });
+    if (!graceful) {
+      this.#deframer = null;
+      this.#hello = null;
+    }
+  }
+
+  /** The one way out. */
+  #finish(error: ConduitError | null, abort?: { code: AbortCode; reason: string; retryAfterMs: number }): void {
+    if (this.#state === "ended") return;
+    if (abort && this.profile === "extended" && this.#state === "open") {
+      this.#out.push(abortRecord(abort.code, abort.reason, abort.retryAfterMs));
+    }
+    const undelivered = this.ring.undelivered();
+    this.#signal("finished");
+    this.#deframer = null;
+    this.#hello = null;
+    this.#held.clear();
+    this.#heldBytes = 0;
+    this.#handshakeBy = this.#graceEndsAt = this.#emptySince = this.#ackAt = NEVER;
+    this.#events.push({ type: "finished", error, undelivered });
+    this.ring.dispose();
+    this.#free();
+  }
+
+  /** The block lives as long as pending writes read the ring. */
+  #free(): void {
+    if (this.#freed || this.#writes.includes(true)) return;
+    this.#freed = true;
+    this.#core.freeBlock(this.ring.block);
+  }
+  #freed = false;
+
+  get #maxMessage(): number {
+    return this.#maxSend + 15;
+  }
+
+  #field(offset: number): number {
+    return this.#core.memory.u32[this.#word + (offset >>> 2)];
+  }
+
+  #setField(offset: number, value: number): void {
+    this.#core.memory.u32[this.#word + (offset >>> 2)] = value;
+  }
+}
+
+const NOTHING: Bytes = new Uint8Array(0);
