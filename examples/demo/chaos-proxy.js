@@ -64,7 +64,8 @@ export async function startChaosProxy({
       cuts++;
       // A reset drops what lies in the kernel's buffers, a close lets the peer read it first: both happen.
       const reset = random() < 0.5;
-      for (const socket of [near, far]) reset ? socket.resetAndDestroy() : socket.destroy();
+      reset ? near.resetAndDestroy() : near.destroy();
+      reset && !("path" in target) ? far.resetAndDestroy() : far.destroy();
     }
 
     /**

@@ -22,7 +22,7 @@ export interface Transport {
    * Default false: send() is given a copy that it can keep or transfer.
    */
   zeroCopy?: boolean;
-  /** Called once, before anything else. Events may come from now on. */
+  /** Called once, before anything else but close(). Events may come from now on. */
   start(sink: TransportSink): void;
   /** Called again when the call before has settled; what is not settled counts as backpressure. A throw or a rejection closes the link with that error. */
   send(bytes: Uint8Array): void | PromiseLike<void>;
@@ -51,6 +51,7 @@ class CustomLink implements Link {
   #sink: LinkSink | null = null;
   /** What send() has not been given yet; the write that it works on is not among it. */
   #queue: Uint8Array[] = [];
+  #started = false;
   #sending = false;
   #ending = false;
   #paused = false;
@@ -73,7 +74,9 @@ class CustomLink implements Link {
     if (this.#over) {
       queueMicrotask(this.#flush);
     } else {
+      this.#started = true;
       this.#call(() => this.#transport.start({ bytes: this.#onBytes, closed: this.#onClosed }));
+      if (this.#paused) this.#call(() => this.#transport.pause?.());
       this.#send();
     }
   }
@@ -87,13 +90,13 @@ class CustomLink implements Link {
   pause(): void {
     if (!this.pausable || this.#paused || this.#ending || this.#over) return;
     this.#paused = true;
-    this.#call(() => this.#transport.pause?.());
+    if (this.#started) this.#call(() => this.#transport.pause?.());
   }
 
   resume(): void {
     if (!this.#paused || this.#over) return;
     this.#paused = false;
-    this.#call(() => this.#transport.resume?.());
+    if (this.#started) this.#call(() => this.#transport.resume?.());
   }
 
   end(): void {
@@ -123,7 +126,7 @@ class CustomLink implements Link {
     if (this.#sending || this.#over) return;
     if (this.#queue.length === 0) {
       if (this.#ending) this.#close();
-    } else if (this.#sink !== null) {
+    } else if (this.#started) {
       this.#sending = true;
       const bytes = this.#queue.shift()!;
       this.#calls++;
