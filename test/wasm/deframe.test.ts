@@ -405,6 +405,19 @@ onBothBuilds((core) => {
       driver.release();
     });
 
+    test("the largest headers are read wherever the visible part ends", () => {
+      const body = (seq: number) => [
+        ...overlongVarint(seq, 5),
+        1,
+        ...overlongVarint(3, 5),
+        ...u32Bytes(2),
+        7,
+        7,
+      ];
+      const stream = concat([0, 1, 2, 3].map((seq) => record(body(seq))));
+      for (let scratch = 19; scratch <= stream.length; scratch++) check(BASE, [stream], { scratch });
+    });
+
     test("items larger than the scratch are listed without being copied", () => {
       const random = new Random(7);
       const lengths = [200_000, 3, SCAN_BYTES_MAX, SCAN_BYTES_MAX - 10, SCAN_BYTES_MAX - 9, 0, 70_000, 1];
