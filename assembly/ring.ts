@@ -288,7 +288,8 @@ export function ringMove(c: usize, base: u32, capacity: u32): void {
   const headSeq = load<u32>(c, RING_HEAD_SEQ);
   let used: u32 = 0;
   let newSent: u32 = 0;
-  if (load<u32>(c, RING_ACKED_SEQ) != headSeq) {
+  // Without a new region what is unacknowledged is given up.
+  if (base != 0 && load<u32>(c, RING_ACKED_SEQ) != headSeq) {
     if (limit != 0 && acked >= tail) {
       const older = limit - acked;
       memory.copy(base, from + acked, older);
