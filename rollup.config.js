@@ -2,7 +2,10 @@ import { nodeResolve } from "@rollup/plugin-node-resolve";
 import { dts } from "rollup-plugin-dts";
 
 /** @param {string} extension */
-const entries = (extension) => ({ index: `build/js/src/index${extension}`, node: `build/js/src/node${extension}` });
+const entries = (extension) => ({
+  index: `build/js/src/index${extension}`,
+  node: `build/js/src/node${extension}`,
+});
 
 export default [
   {

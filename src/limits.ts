@@ -19,63 +19,118 @@ const MAX_MS = 0x7fff_ffff;
 
 export const LIMITS = {
   replayBytes: {
-    unit: "bytes", default: 16 * MIB, min: 4 * KIB, max: 512 * MIB,
-    reason: "Bound of the replay ring, taken on demand; full: CONDUIT_REPLAY_FULL, or write() waits [replay.bound].",
+    unit: "bytes",
+    default: 16 * MIB,
+    min: 4 * KIB,
+    max: 512 * MIB,
+    reason:
+      "Bound of the replay ring, taken on demand; full: CONDUIT_REPLAY_FULL, or write() waits [replay.bound].",
   },
   highWaterBytes: {
-    unit: "bytes", default: 1 * MIB, min: 1, max: 512 * MIB,
-    reason: "Accepted and not yet written to a link; above it `congested` is true. 1 MiB keeps a fast link busy.",
+    unit: "bytes",
+    default: 1 * MIB,
+    min: 1,
+    max: 512 * MIB,
+    reason:
+      "Accepted and not yet written to a link; above it `congested` is true. 1 MiB keeps a fast link busy.",
   },
   maxFrameBytes: {
-    unit: "bytes", default: 8 * MIB, min: 1, max: 256 * MIB,
-    reason: "Largest item, both ways; at most half of replayBytes. Larger: CONDUIT_FRAME_TOO_LARGE, or a violation [link.max].",
+    unit: "bytes",
+    default: 8 * MIB,
+    min: 1,
+    max: 256 * MIB,
+    reason:
+      "Largest item, both ways; at most half of replayBytes. Larger: CONDUIT_FRAME_TOO_LARGE, or a violation [link.max].",
   },
   receiveWindow: {
-    unit: "bytes", default: 16 * MIB, min: 4 * KIB, max: 1024 * MIB,
-    reason: "Received and not yet handed over; default replayBytes. The peer stops at it [ext.window], or its link is paused (base).",
+    unit: "bytes",
+    default: 16 * MIB,
+    min: 4 * KIB,
+    max: 1024 * MIB,
+    reason:
+      "Received and not yet handed over; default replayBytes. The peer stops at it [ext.window], or its link is paused (base).",
   },
   maxMemoryBytes: {
-    unit: "bytes", default: 1024 * MIB, min: 64 * KIB, max: 1536 * MIB,
-    reason: "All rings of this thread; a ring that would grow beyond it fails with CONDUIT_MEMORY. 64 KiB each are always granted.",
+    unit: "bytes",
+    default: 1024 * MIB,
+    min: 64 * KIB,
+    max: 1536 * MIB,
+    reason:
+      "All rings of this thread; a ring that would grow beyond it fails with CONDUIT_MEMORY. 64 KiB each are always granted.",
   },
   ackBytes: {
-    unit: "bytes", default: 64 * KIB, min: 1, max: 512 * MIB,
+    unit: "bytes",
+    default: 64 * KIB,
+    min: 1,
+    max: 512 * MIB,
     reason: "Handed over since the last ack: one is sent at once [ack.delay].",
   },
   ackDelayMs: {
-    unit: "ms", default: 20, min: 0, max: MAX_MS,
+    unit: "ms",
+    default: 20,
+    min: 0,
+    max: MAX_MS,
     reason: "An ack waits this long for a frame to ride on or for more to acknowledge [ack.delay].",
   },
   probeMs: {
-    unit: "ms", default: 1_000, min: 1, max: MAX_MS,
-    reason: "Base profile: no ack for so long while one is needed drops the link, the resume brings it [base.probe].",
+    unit: "ms",
+    default: 1_000,
+    min: 1,
+    max: MAX_MS,
+    reason:
+      "Base profile: no ack for so long while one is needed drops the link, the resume brings it [base.probe].",
   },
   gapTimeoutMs: {
-    unit: "ms", default: 1_000, min: 1, max: MAX_MS,
-    reason: "Base profile: how long a missing frame may be late before the link is dropped to get it again [recv.gap].",
+    unit: "ms",
+    default: 1_000,
+    min: 1,
+    max: MAX_MS,
+    reason:
+      "Base profile: how long a missing frame may be late before the link is dropped to get it again [recv.gap].",
   },
   handshakeTimeoutMs: {
-    unit: "ms", default: 10_000, min: 1, max: MAX_MS,
-    reason: "From link to open session; then CONDUIT_HANDSHAKE_TIMEOUT and the link is closed [hello.timeout].",
+    unit: "ms",
+    default: 10_000,
+    min: 1,
+    max: MAX_MS,
+    reason:
+      "From link to open session; then CONDUIT_HANDSHAKE_TIMEOUT and the link is closed [hello.timeout].",
   },
   keepaliveMs: {
-    unit: "ms", default: 15_000, min: 0, max: MAX_MS,
+    unit: "ms",
+    default: 15_000,
+    min: 0,
+    max: MAX_MS,
     reason: "Silence of the peer before a PING; 0 = never [ext.ping].",
   },
   keepaliveTimeoutMs: {
-    unit: "ms", default: 10_000, min: 1, max: MAX_MS,
+    unit: "ms",
+    default: 10_000,
+    min: 1,
+    max: MAX_MS,
     reason: "Silence after a PING before the link is given up [ext.ping].",
   },
   idleTimeoutMs: {
-    unit: "ms", default: 0, min: 0, max: MAX_MS,
-    reason: "Base profile, which has no PING: silence of the peer before its link is given up; 0 = never [base.idle].",
+    unit: "ms",
+    default: 0,
+    min: 0,
+    max: MAX_MS,
+    reason:
+      "Base profile, which has no PING: silence of the peer before its link is given up; 0 = never [base.idle].",
   },
   graceMs: {
-    unit: "ms", default: 120_000, min: 0, max: MAX_MS,
-    reason: "Acceptor: a session without a link is kept so long, then CONDUIT_SESSION_LOST `expired` [resume.grace].",
+    unit: "ms",
+    default: 120_000,
+    min: 0,
+    max: MAX_MS,
+    reason:
+      "Acceptor: a session without a link is kept so long, then CONDUIT_SESSION_LOST `expired` [resume.grace].",
   },
   closeTimeoutMs: {
-    unit: "ms", default: 10_000, min: 1, max: MAX_MS,
+    unit: "ms",
+    default: 10_000,
+    min: 1,
+    max: MAX_MS,
     reason: "close() aborts with CONDUIT_ABORTED when the peer has not ended by then [close.unread].",
   },
 } as const satisfies Record<string, LimitSpec>;
@@ -93,15 +148,20 @@ export function resolveLimits(given: Limits, defaults?: ResolvedLimits): Resolve
   for (const [name, spec] of Object.entries(LIMITS) as [keyof Limits, LimitSpec][]) {
     const value = given[name] ?? defaults?.[name] ?? spec.default;
     if (!Number.isInteger(value) || value < spec.min || value > spec.max) {
-      throw optionsError(`${name} must be a whole number of ${spec.unit} from ${spec.min} to ${spec.max}, got ${value}`);
+      throw optionsError(
+        `${name} must be a whole number of ${spec.unit} from ${spec.min} to ${spec.max}, got ${value}`,
+      );
     }
     limits[name] = value;
   }
   const { replayBytes } = limits;
   if (given.receiveWindow === undefined && !defaults) limits.receiveWindow = replayBytes;
-  if (given.maxFrameBytes === undefined) limits.maxFrameBytes = Math.min(limits.maxFrameBytes, replayBytes / 2);
+  if (given.maxFrameBytes === undefined)
+    limits.maxFrameBytes = Math.min(limits.maxFrameBytes, replayBytes / 2);
   if (limits.maxFrameBytes > replayBytes / 2) {
-    throw optionsError(`maxFrameBytes (${limits.maxFrameBytes}) must be at most half of replayBytes (${replayBytes})`);
+    throw optionsError(
+      `maxFrameBytes (${limits.maxFrameBytes}) must be at most half of replayBytes (${replayBytes})`,
+    );
   }
   limits.maxFrameBytes = Math.floor(limits.maxFrameBytes);
   return limits as unknown as ResolvedLimits;

@@ -155,6 +155,7 @@ export class Machine {
 
   // --- receiving
   #anyHanded = false;
+  #finalReceived: number | null = null;
   #unhandedBytes = 0;
   #unhandedRecords = 0;
   #owedBytes = 0;
@@ -210,8 +211,9 @@ export class Machine {
     return this.#state === "greeting" || this.#state === "open";
   }
 
-  /** Last seq that was handed over, null for none: what a hello says [ack.handed]. */
+  /** Last seq that was handed over, null for none: what a hello says [ack.handed]. Holds after the end, too. */
   get lastReceived(): number | null {
+    if (this.#state === "ended") return this.#finalReceived;
     return this.#anyHanded ? (this.#field(RECV_HANDED) - 1) >>> 0 : null;
   }
 
@@ -249,8 +251,21 @@ export class Machine {
     return this.#peerFin >= 0;
   }
 
-  get ending(): boolean {
-    return this.#wantsFin;
+  /** FIN has taken its seq in the ring. */
+  get finEntered(): boolean {
+    return this.#finSeq >= 0;
+  }
+
+  /** Largest item that may be sent now. */
+  get maxItemBytes(): number {
+    return this.#field(SEND_MAX_ITEM);
+  }
+
+  /** Acceptor: what the first link's hellos have settled, before it is attached [hello.ext]. */
+  settleProfile(profile: Profile): void {
+    if (this.#everOpen) throw new Error("machine: the profile is settled");
+    this.profile = profile;
+    this.#setField(EXTENDED, profile === "extended" ? 1 : 0);
   }
 
   // ================================================================== handle: links
@@ -767,6 +782,10 @@ export class Machine {
 
   // ================================================================== poll
 
+  get hasEvents(): boolean {
+    return this.#events.length > 0;
+  }
+
   pollEvent(): MachineEvent | undefined {
     return this.#events.shift();
   }
@@ -1046,6 +1065,7 @@ export class Machine {
       this.#out.push(abortRecord(abort.code, abort.reason, abort.retryAfterMs));
     }
     const undelivered = this.ring.undelivered();
+    this.#finalReceived = this.lastReceived;
     this.#signal("finished");
     this.#deframer = null;
     this.#hello = null;

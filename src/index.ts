@@ -1,0 +1,33 @@
+// The public names that run everywhere. "stable-conduit/node" adds TCP and unix sockets.
+export { type Blame, ConduitError, type ErrorCode, type LostReason } from "./errors.js";
+export type { Limits } from "./limits.js";
+export type { Bytes, Framing, Link, LinkInfo, LinkServer, LinkSink } from "./link/link.js";
+export { linkFrom, type Transport, type TransportSink } from "./link/link-from.js";
+export { type PairOptions, pair } from "./link/pair.js";
+export { Attachment, type Attempt, type ClientHello, type LinkSource } from "./link/source.js";
+export { MemoryBudget } from "./memory-budget.js";
+export { type Acceptor, type AcceptorStats, listen } from "./session/acceptor.js";
+export type { Batch } from "./session/batch.js";
+export type {
+  AuthorizeRequest,
+  Close,
+  ConnectOptions,
+  Events,
+  Grant,
+  ListenOptions,
+  SessionOptions,
+  Stats,
+  Status,
+} from "./session/options.js";
+export type { Wait } from "./session/promises.js";
+export type { RetryOptions } from "./session/reconnect.js";
+export {
+  connect,
+  exhaustedSource,
+  prepareAcceptorAttachment,
+  recvClientHello,
+  singleAttachmentSource,
+  singleLinkSource,
+} from "./session/sources.js";
+export type { ConduitRx, ConduitTx, Prepared } from "./session/split.js";
+export { type MessagePlan, StableConduit } from "./session/stable-conduit.js";

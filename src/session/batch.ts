@@ -1,0 +1,71 @@
+// What a consumer gets: the items of one receive chunk, without an object per item.
+import { ConduitError } from "../errors.js";
+import type { Bytes } from "../link/link.js";
+
+/** Turns an item's bytes into what the application calls an item. The bytes are a view of the chunk. */
+export type Decode<R> = ((item: Bytes) => R) | null;
+
+/** Items of one receive chunk, in order. */
+export interface Batch<R> extends Iterable<R> {
+  /** How many items. */
+  readonly length: number;
+  /**
+   * Item i: a view of the chunk, or a value decoded from it. A view keeps the whole chunk alive.
+   * @throws ConduitError CONDUIT_OPTIONS when there is no item i, CONDUIT_DECODE when it cannot be decoded.
+   */
+  at(i: number): R;
+  /** The chunk. Never a view of shared memory. */
+  readonly bytes: Bytes;
+  /** Offset and size of each item in `bytes`: two numbers per item, no object. */
+  readonly spans: Uint32Array;
+  /** Both, now the caller's: `bytes` has an ArrayBuffer of its own and can be transferred. */
+  detach(): { bytes: Bytes; spans: Uint32Array };
+}
+
+export class ChunkBatch<R> implements Batch<R> {
+  readonly bytes: Bytes;
+  readonly spans: Uint32Array;
+  readonly length: number;
+  /** Bytes of the records, which the receive window counts. */
+  readonly recordBytes: number;
+  readonly #decode: Decode<R>;
+
+  constructor(bytes: Bytes, spans: Uint32Array, recordBytes: number, decode: Decode<R>) {
+    this.bytes = bytes;
+    this.spans = spans;
+    this.length = spans.length >>> 1;
+    this.recordBytes = recordBytes;
+    this.#decode = decode;
+  }
+
+  at(i: number): R {
+    const { bytes, spans } = this;
+    if (i >>> 0 !== i || i >= this.length) {
+      throw new ConduitError("CONDUIT_OPTIONS", "local", `no item ${i} in a batch of ${this.length}`, {
+        fatal: false,
+      });
+    }
+    const item = new Uint8Array(bytes.buffer, bytes.byteOffset + spans[2 * i], spans[2 * i + 1]);
+    return this.#decode === null ? (item as R) : decodeItem(this.#decode, item);
+  }
+
+  *[Symbol.iterator](): Iterator<R> {
+    for (let i = 0; i < this.length; i++) yield this.at(i);
+  }
+
+  detach(): { bytes: Bytes; spans: Uint32Array } {
+    const { bytes, spans } = this;
+    const own = bytes.buffer.byteLength === bytes.byteLength;
+    return { bytes: own ? bytes : bytes.slice(), spans };
+  }
+}
+
+/** @throws ConduitError CONDUIT_DECODE: fatal, so that a bad item is neither lost silently nor replayed for ever [ack.cumulative]. */
+function decodeItem<R>(decode: (item: Bytes) => R, item: Bytes): R {
+  try {
+    return decode(item);
+  } catch (cause) {
+    if (cause instanceof ConduitError) throw cause;
+    throw new ConduitError("CONDUIT_DECODE", "peer", "an item cannot be decoded", { cause });
+  }
+}

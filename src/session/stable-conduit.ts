@@ -1,0 +1,1020 @@
+// The conduit: what an application holds. Sending goes straight into the replay ring, receiving comes from the
+// receiver's one consumer; links come and go below (driver.ts, reconnect.ts) and the protocol is the machine's.
+import { ConduitError, linkError, optionsError } from "../errors.js";
+import { type ResolvedLimits, resolveLimits } from "../limits.js";
+import type { Bytes, Link } from "../link/link.js";
+import { Attachment, type ClientHello, type LinkSource } from "../link/source.js";
+import type { MemoryBudget } from "../memory-budget.js";
+import { AbortCode } from "../proto/control.js";
+import type { ServerHello } from "../proto/handshake.js";
+import { type AttachedLink, Machine, type MachineEvent } from "../proto/machine.js";
+import type { ReplayRing } from "../proto/replay.js";
+import { type Core, SCAN_BYTES_MAX, TABLE_ENTRIES, threadCore } from "../wasm/core.js";
+import type { LinearMemory } from "../wasm/memory.js";
+import type { Batch } from "./batch.js";
+import { now, randomId } from "./clock.js";
+import { Driver } from "./driver.js";
+import { type ListenerOptions, Listeners } from "./events.js";
+import { Greeter, type GreeterHost } from "./greeter.js";
+import type { LinkPort } from "./link-port.js";
+import {
+  type Close,
+  type ConnectOptions,
+  checkMs,
+  checkSessionOptions,
+  type Events,
+  type Stats,
+  type Status,
+  undeliveredOf,
+} from "./options.js";
+import { type Deferred, deferred, quiet, type Wait, Waiters, watchWait } from "./promises.js";
+import { Receiver } from "./receiver.js";
+import { Reconnector } from "./reconnect.js";
+import { ConduitRx, ConduitTx } from "./split.js";
+
+/** Translates received items; typed messages build it from two schemas. */
+export interface MessagePlan<T = unknown> {
+  /** @param item a view of the chunk, valid during the call */
+  decode(item: Bytes): T;
+}
+
+/** Gathered sends are written at once when they reach this much; less waits for the end of the running task. */
+const GATHER_BYTES = 65_536;
+/** What a frame adds to an item, about: for the gathering only. */
+const FRAME_OVERHEAD = 12;
+const CONNECT_TIMEOUT_MS = 30_000;
+
+/** How a conduit comes to its links. @internal */
+export interface ConduitSetup<D> {
+  role: "initiator" | "acceptor";
+  profile: "base" | "extended";
+  limits: ResolvedLimits;
+  allowHalfOpen: boolean;
+  id: string;
+  data: D;
+  budget: MemoryBudget | null;
+  /** Called first of all when the session has ended. */
+  onFinished?: (close: Close<unknown>) => void;
+}
+
+/**
+ * One end of a session. Made by connect(), StableConduit.create(), or an Acceptor.
+ *
+ * S is what this side sends, R what it receives: bytes, unless typed messages are used. Bytes that are received are
+ * never views of shared memory.
+ */
+export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements AsyncDisposable {
+  // ================================================================== making one
+
+  /**
+   * A conduit over the links of `source`, at once: items may be sent before the first link is up, each at most 64 KiB
+   * until the peer's limits are known.
+   * @throws ConduitError CONDUIT_OPTIONS; CONDUIT_MEMORY when linear memory is exhausted.
+   */
+  static create<S = Uint8Array, R = Bytes>(
+    source: LinkSource,
+    options: ConnectOptions = {},
+  ): StableConduit<S, R> {
+    return StableConduit.#fromSource(source, options, "initiator");
+  }
+
+  /** create(), and waits for the first link: the seed's name of connect(). */
+  static async open<S = Uint8Array, R = Bytes>(
+    source: LinkSource,
+    options: ConnectOptions = {},
+  ): Promise<StableConduit<S, R>> {
+    const conduit = StableConduit.create<S, R>(source, options);
+    await conduit.opened;
+    return conduit;
+  }
+
+  /**
+   * A conduit whose first link is there already: with its ClientHello on the accepting side, undefined on the
+   * initiating side. Later links come from `source`.
+   */
+  static async withFirstLink<S = Uint8Array, R = Bytes>(
+    link: Link,
+    clientHello: ClientHello | undefined,
+    source: LinkSource,
+    options: ConnectOptions = {},
+  ): Promise<StableConduit<S, R>> {
+    let first: Attachment | null = clientHello
+      ? new Attachment(link, clientHello)
+      : Attachment.initiator(link);
+    const links: LinkSource = {
+      nextLink(attempt) {
+        const attachment = first;
+        first = null;
+        return attachment ? Promise.resolve(attachment) : source.nextLink(attempt);
+      },
+    };
+    const conduit = StableConduit.#fromSource<S, R>(links, options, clientHello ? "acceptor" : "initiator");
+    await conduit.opened;
+    return conduit;
+  }
+
+  static #fromSource<S, R>(
+    source: LinkSource,
+    options: ConnectOptions,
+    role: "initiator" | "acceptor",
+  ): StableConduit<S, R> {
+    checkSessionOptions(options);
+    const connectTimeoutMs = checkMs("connectTimeoutMs", options.connectTimeoutMs, CONNECT_TIMEOUT_MS);
+    const { retry = {} } = options;
+    checkMs("retry.baseMs", retry.baseMs, 0);
+    checkMs("retry.capMs", retry.capMs, 0);
+    checkMs("retry.giveUpMs", retry.giveUpMs, 0);
+    const conduit = new StableConduit<S, R>({
+      role,
+      profile: options.profile ?? "extended",
+      limits: resolveLimits(options),
+      allowHalfOpen: options.allowHalfOpen ?? false,
+      id: randomId(),
+      data: undefined,
+      budget: null,
+    });
+    conduit.#connect(source, options, connectTimeoutMs);
+    return conduit;
+  }
+
+  // ================================================================== state
+
+  /** What authorize() returned (acceptor side). */
+  readonly data: D;
+  /** Above high water: wait for drained(). Sends are still accepted until the ring is full. */
+  congested = false;
+
+  #id: string;
+  #status: Status = { state: "connecting", attempt: 0, retryAt: null, expiresAt: null, error: null };
+  readonly #limits: ResolvedLimits;
+  readonly #allowHalfOpen: boolean;
+  readonly #onFinished: ((close: Close<unknown>) => void) | undefined;
+  readonly #listeners = new Listeners<Events<S, R>>();
+  readonly #opened: Deferred<void> = deferred();
+  readonly #closed: Deferred<Close<S>> = deferred();
+  #close: Close<S> | null = null;
+  #observed = false; // somebody will learn how it ends
+
+  // --- below
+  readonly #core: Core;
+  readonly #memory: LinearMemory;
+  readonly #machine: Machine;
+  readonly #ring: ReplayRing;
+  readonly #driver: Driver;
+  readonly #receiver: Receiver<R>;
+  #reconnector: Reconnector | null = null;
+
+  // --- sending
+  readonly #block: number;
+  readonly #frameCommit: (block: number, length: number) => number;
+  /** send() may enter items directly: not ending, no write() queued, not within sendInto(). */
+  #direct = true;
+  #encoding = false;
+  #ended = false; // end() or close() was called
+  #flushQueued = false;
+  #gathered = 0;
+  readonly #gatherLimit: number;
+  readonly #writes: QueuedWrite[] = [];
+  readonly #drained = new Waiters();
+  readonly #delivered: { target: number; waiters: Waiters }[] = [];
+  readonly #flushed = new Waiters(); // end(): everything is acknowledged
+
+  // --- counters
+  #sentItems = 0;
+  #countedSeq = 0;
+  #links = 0;
+  #resumes = 0;
+  #replayedItems = 0;
+  #volatileDropped = 0;
+  #downAt = now();
+  #closingTimer: (() => void) | null = null;
+
+  /** @internal Use connect(), create(), or an Acceptor. */
+  constructor(setup: ConduitSetup<D>) {
+    this.#core = threadCore();
+    this.#memory = this.#core.memory;
+    this.#limits = setup.limits;
+    this.#allowHalfOpen = setup.allowHalfOpen;
+    this.#onFinished = setup.onFinished;
+    this.#id = setup.id;
+    this.data = setup.data;
+    this.#machine = new Machine(this.#core, {
+      role: setup.role,
+      profile: setup.profile,
+      limits: setup.limits,
+      sessionId: setup.id,
+      budget: setup.budget,
+    });
+    this.#ring = this.#machine.ring;
+    this.#block = this.#ring.block;
+    this.#frameCommit = this.#core.frameCommit;
+    this.#gatherLimit = Math.min(GATHER_BYTES, Math.ceil(this.#limits.highWaterBytes / 2));
+    this.#receiver = new Receiver<R>({
+      onHanded: (items, recordBytes) => this.#handleHanded(items, recordBytes),
+      onFailed: (error) => this.#abortWith(error, AbortCode.handler),
+      onEndSeen: () => this.#handleEndSeen(),
+    });
+    this.#driver = new Driver(this.#core, this.#machine, this.#limits.receiveWindow, {
+      onEvent: (event) => this.#handleEvent(event),
+      onLinkDown: (error, wanted) => this.#handleLinkDown(error, wanted),
+      onRound: () => this.#handleRound(),
+    });
+  }
+
+  /** For logs; never the resume key. The acceptor chooses it, the initiator takes it over with the first link (extended). */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** Immutable; replaced on change, which the event `status` tells. */
+  get status(): Status {
+    return this.#status;
+  }
+
+  /** The first link is open. Rejects when the conduit ends before; never an unhandled rejection. */
+  get opened(): Promise<void> {
+    return this.#opened.promise;
+  }
+
+  /** How the session ended. Never rejects. */
+  get closed(): Promise<Close<S>> {
+    this.#observed = true;
+    return this.#closed.promise;
+  }
+
+  // ================================================================== sending
+
+  /**
+   * Accepts an item: its bytes are copied before this returns. The fast path.
+   * @throws ConduitError, and nothing has changed: CONDUIT_REPLAY_FULL at replayBytes or while write()s are queued,
+   *   CONDUIT_FRAME_TOO_LARGE, CONDUIT_MEMORY, CONDUIT_ENCODE for what is no Uint8Array, CONDUIT_CLOSED.
+   */
+  send(item: S): void {
+    if (this.#direct && item instanceof Uint8Array) {
+      const { length } = item;
+      const at = this.#frameCommit(this.#block, length);
+      if (at !== 0) {
+        this.#memory.u8.set(item, at);
+        if (!this.#flushQueued) this.#queueFlush();
+        if ((this.#gathered += length + FRAME_OVERHEAD) >= this.#gatherLimit) this.#flush();
+        return;
+      }
+    }
+    this.#sendSlowly(item);
+  }
+
+  /**
+   * Accepts many items that lie one after another in `bytes`, with one length each.
+   * @returns how many were accepted, a prefix: fewer than all when the ring is full.
+   * @throws ConduitError as send(), before anything is accepted; CONDUIT_OPTIONS when the lengths do not add up.
+   */
+  sendBatch(bytes: Uint8Array, lengths: Uint32Array): number {
+    this.#checkSendable();
+    const { maxItemBytes } = this.#machine;
+    let sum = 0;
+    for (let i = 0; i < lengths.length; i++) {
+      if (lengths[i] > maxItemBytes) throw tooLarge(lengths[i], maxItemBytes);
+      sum += lengths[i];
+    }
+    if (sum !== bytes.length)
+      throw optionsError(`lengths add up to ${sum}, but there are ${bytes.length} bytes`);
+    let accepted = 0;
+    let offset = 0;
+    while (accepted < lengths.length) {
+      const count = this.#enterSome(bytes, lengths, accepted, offset);
+      for (let i = 0; i < count; i++) offset += lengths[accepted + i];
+      accepted += count;
+      if (accepted === lengths.length) break;
+      // A large item, or one that makes the ring grow: on its own.
+      const item = bytes.subarray(offset, offset + lengths[accepted]);
+      try {
+        this.#ring.push(item);
+      } catch (error) {
+        if (isFull(error)) break;
+        throw error;
+      }
+      offset += item.length;
+      accepted++;
+    }
+    this.#sentSome(offset + accepted * FRAME_OVERHEAD);
+    return accepted;
+  }
+
+  /** As many of the items from `first` on as fit the scratch and the ring, with one copy in and one WASM call. */
+  #enterSome(bytes: Uint8Array, lengths: Uint32Array, first: number, offset: number): number {
+    let count = 0;
+    let size = 0;
+    while (
+      first + count < lengths.length &&
+      count < 2 * TABLE_ENTRIES &&
+      size + lengths[first + count] <= SCAN_BYTES_MAX
+    ) {
+      size += lengths[first + count];
+      count++;
+    }
+    if (count === 0) return 0;
+    const { memory, exports, chunk, table } = this.#core;
+    memory.u8.set(bytes.subarray(offset, offset + size), chunk);
+    memory.u32.set(lengths.subarray(first, first + count), table >>> 2);
+    return exports.batchCommit(this.#block, chunk, table, count);
+  }
+
+  /**
+   * Accepts an item that `encode` writes in place: into `ring` from `offset` on, at most `maxBytes`; it returns the
+   * end offset. A throw cancels and nothing is accepted. `ring` is valid during the call only, and the conduit
+   * must not be used within it.
+   * @throws ConduitError as send(), CONDUIT_ENCODE for an end offset out of range; and what `encode` throws.
+   */
+  sendInto(maxBytes: number, encode: (ring: Uint8Array, offset: number) => number): void {
+    this.#checkSendable();
+    if (!Number.isInteger(maxBytes) || maxBytes < 0)
+      throw optionsError(`maxBytes must be a whole number, got ${maxBytes}`);
+    const at = this.#ring.reserve(maxBytes);
+    this.#encoding = true;
+    this.#direct = false;
+    let end: number;
+    try {
+      end = encode(this.#memory.u8, at);
+    } finally {
+      this.#encoding = false;
+      this.#updateDirect();
+    }
+    if (!Number.isInteger(end) || end < at || end > at + maxBytes) {
+      throw new ConduitError(
+        "CONDUIT_ENCODE",
+        "local",
+        `encode returned ${end}, not an offset from ${at} to ${at + maxBytes}`,
+        { fatal: false },
+      );
+    }
+    this.#ring.commit(at, end - at);
+    this.#sentSome(end - at + FRAME_OVERHEAD);
+  }
+
+  /**
+   * Sends without replay: at most once, out of band, extended profile only.
+   * @returns false when it was dropped here: no open link, congested, or the base profile.
+   * @throws ConduitError CONDUIT_FRAME_TOO_LARGE, CONDUIT_CLOSED, CONDUIT_ENCODE.
+   */
+  sendVolatile(item: S): boolean {
+    this.#checkSendable();
+    const sent = !this.congested && this.#machine.sendVolatile(asBytes(item));
+    if (sent) this.#queueFlush();
+    else this.#volatileDropped++;
+    return sent;
+  }
+
+  /**
+   * Accepts an item as soon as there is room, first come first served. Leave the item unchanged until it settles.
+   * Rejects with what send() throws, except for a full ring, and when `wait` is over.
+   */
+  write(item: S, wait?: Wait): Promise<void> {
+    const queued: QueuedWrite = { bytes: NOTHING, ...deferred<void>() };
+    try {
+      this.#checkUsable();
+      queued.bytes = asBytes(item);
+      if (this.#writes.length === 0 && this.#tryPush(queued.bytes)) {
+        queued.resolve();
+        return queued.promise;
+      }
+    } catch (error) {
+      queued.reject(error);
+      return queued.promise;
+    }
+    this.#writes.push(queued);
+    this.#updateDirect();
+    const stop = watchWait(wait, (reason) => {
+      const at = this.#writes.indexOf(queued);
+      if (at >= 0) this.#writes.splice(at, 1);
+      queued.reject(reason);
+      this.#drainWrites();
+    });
+    queued.promise.then(stop, stop);
+    return queued.promise;
+  }
+
+  /** No longer congested. */
+  drained(wait?: Wait): Promise<void> {
+    if (this.#close) return rejected(this.#closedError());
+    this.#updateCongestion();
+    return this.congested ? this.#drained.add(wait) : Promise.resolve();
+  }
+
+  /** Everything sent so far was handed to the peer's application. */
+  delivered(wait?: Wait): Promise<void> {
+    if (this.#close) return this.#close.clean ? Promise.resolve() : rejected(this.#closedError());
+    this.#countSent();
+    if (this.#ring.length === 0 && this.#writes.length === 0) return Promise.resolve();
+    const entry = { target: this.#sentItems + this.#writes.length, waiters: new Waiters() };
+    this.#delivered.push(entry);
+    this.#machine.wantAck(1);
+    const promise = entry.waiters.add(wait);
+    quiet(
+      promise.finally(() => {
+        const at = this.#delivered.indexOf(entry);
+        if (at >= 0) this.#delivered.splice(at, 1);
+        this.#machine.wantAck(-1);
+      }),
+    );
+    this.#driver.run();
+    return promise;
+  }
+
+  #sendSlowly(item: S): void {
+    this.#checkSendable();
+    const bytes = asBytes(item);
+    this.#ring.push(bytes);
+    this.#sentSome(bytes.length + FRAME_OVERHEAD);
+  }
+
+  /** @throws unless send() may enter an item. */
+  #checkSendable(): void {
+    this.#checkUsable();
+    if (this.#writes.length > 0) {
+      throw new ConduitError(
+        "CONDUIT_REPLAY_FULL",
+        "local",
+        "write()s are queued; send() does not overtake them",
+        { fatal: false },
+      );
+    }
+  }
+
+  #checkUsable(): void {
+    if (this.#encoding) throw optionsError("the conduit must not be used within sendInto()");
+    if (this.#close) throw this.#closedError();
+    if (this.#ended) throw closedError("this conduit has ended its sending");
+  }
+
+  /** false = no room now. */
+  #tryPush(bytes: Uint8Array): boolean {
+    try {
+      this.#ring.push(bytes);
+    } catch (error) {
+      if (isFull(error)) return false;
+      throw error;
+    }
+    this.#sentSome(bytes.length + FRAME_OVERHEAD);
+    return true;
+  }
+
+  #drainWrites(): void {
+    while (this.#writes.length > 0) {
+      const [write] = this.#writes;
+      try {
+        if (!this.#tryPush(write.bytes)) return;
+        write.resolve();
+      } catch (error) {
+        write.reject(error);
+      }
+      this.#writes.shift();
+    }
+    this.#updateDirect();
+    if (this.#ended && !this.#close) this.#machine.end();
+  }
+
+  #updateDirect(): void {
+    this.#direct = !this.#ended && this.#close === null && !this.#encoding && this.#writes.length === 0;
+  }
+
+  #sentSome(bytes: number): void {
+    if (!this.#flushQueued) this.#queueFlush();
+    if ((this.#gathered += bytes) >= this.#gatherLimit) this.#flush();
+  }
+
+  #queueFlush(): void {
+    this.#flushQueued = true;
+    queueMicrotask(this.#runQueuedFlush);
+  }
+
+  readonly #runQueuedFlush = (): void => {
+    this.#flushQueued = false;
+    if (this.#close) return;
+    this.#flush();
+    this.#driver.arm();
+  };
+
+  #flush(): void {
+    this.#gathered = 0;
+    this.#driver.flush();
+    this.#updateCongestion();
+  }
+
+  #updateCongestion(): void {
+    if (this.#close) return;
+    const ring = this.#ring;
+    const { highWaterBytes, replayBytes } = this.#limits;
+    const congested =
+      ring.unsentBytes + this.#driver.pendingBytes > highWaterBytes || ring.usedBytes > 0.75 * replayBytes;
+    if (congested === this.congested) return;
+    this.congested = congested;
+    if (!congested) this.#drained.resolveAll();
+  }
+
+  /** Extends the ring's 32-bit seqs to a count. */
+  #countSent(): void {
+    if (this.#close) return;
+    const head = this.#ring.headSeq;
+    this.#sentItems += (head - this.#countedSeq) >>> 0;
+    this.#countedSeq = head;
+  }
+
+  // ================================================================== receiving
+
+  /**
+   * The consumer of batches. A batch is valid, unacknowledged and counted in the receive window until what the
+   * handler returns has settled; batches come one after another. A throw or a rejection ends the conduit with
+   * CONDUIT_HANDLER and leaves the batch unacknowledged. null pauses.
+   * @throws ConduitError CONDUIT_OPTIONS when there is another consumer.
+   */
+  get onItems(): ((batch: Batch<R>) => void | PromiseLike<void>) | null {
+    return this.#receiver.handler;
+  }
+  set onItems(handler: ((batch: Batch<R>) => void | PromiseLike<void>) | null) {
+    this.#receiver.handler = handler;
+  }
+
+  /** Batches, each valid until the next is asked for, and acknowledged then. */
+  batches(): AsyncIterableIterator<Batch<R>> {
+    return this.#receiver.batches();
+  }
+
+  /** The next item, owned by the caller; undefined = the peer has ended. Rejects when the session has ended otherwise. */
+  recv(wait?: Wait): Promise<R | undefined> {
+    this.#observed = true;
+    return quiet(this.#receiver.recv(wait));
+  }
+
+  /** Items, owned, each acknowledged when the next is asked for; `break` pauses and never closes. */
+  [Symbol.asyncIterator](): AsyncIterator<R> {
+    this.#observed = true;
+    return this.#receiver.items();
+  }
+
+  /** Items as a stream; cancelling it aborts the conduit. Made at first use, it is the consumer from then on. */
+  get readable(): ReadableStream<R> {
+    this.#readable ??= this.#makeReadable();
+    return this.#readable;
+  }
+  #readable: ReadableStream<R> | null = null;
+
+  #makeReadable(): ReadableStream<R> {
+    const items = this[Symbol.asyncIterator]();
+    return new ReadableStream<R>(
+      {
+        pull: async (controller) => {
+          const { done, value } = await items.next();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        },
+        cancel: (reason) => this.abort(reason),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  /** Takes items; its backpressure is the conduit's. Closing it is end(), aborting it abort(). */
+  get writable(): WritableStream<S> {
+    this.#writable ??= new WritableStream<S>({
+      write: async (item) => {
+        await this.write(item);
+        if (this.congested) await this.drained();
+      },
+      close: () => this.end(),
+      abort: (reason) => this.abort(reason),
+    });
+    return this.#writable;
+  }
+  #writable: WritableStream<S> | null = null;
+
+  #handleHanded(items: number, recordBytes: number): void {
+    if (this.#close) return;
+    this.#reconnector?.noteProgress();
+    this.#machine.handed(items, recordBytes, now());
+    this.#driver.run();
+  }
+
+  #handleEndSeen(): void {
+    this.#listeners.emit("end", undefined);
+    // After the running task: whoever awaited the end may still have something to say.
+    if (!this.#allowHalfOpen) setTimeout(() => this.#endSending(), 0);
+  }
+
+  // ================================================================== ending
+
+  /**
+   * Half-close: nothing more is sent from here. Resolves when the peer's application has everything; rejects when
+   * the session ends before that. Receiving goes on.
+   */
+  end(wait?: Wait): Promise<void> {
+    if (this.#close) return this.#close.clean ? Promise.resolve() : rejected(this.#closedError());
+    this.#observed = true;
+    this.#endSending();
+    if (this.#close || (this.#machine.allAcked && this.#writes.length === 0)) return this.end(wait);
+    return this.#flushed.add(wait);
+  }
+
+  #endSending(): void {
+    if (this.#ended || this.#close) return;
+    if (this.#encoding) throw optionsError("the conduit must not be used within sendInto()");
+    this.#ended = true;
+    this.#updateDirect();
+    if (this.#writes.length === 0) this.#machine.end();
+    this.#driver.run();
+  }
+
+  /**
+   * end(), and waits until the peer has ended too. Incoming items are still handed over. In the base profile, which
+   * has no end on the wire, it closes the link once everything is acknowledged. Rejects when the session ends
+   * otherwise: with CONDUIT_ABORTED after `wait` or closeTimeoutMs.
+   */
+  close(wait?: Wait): Promise<void> {
+    if (!this.#close) {
+      this.#observed = true;
+      this.#receiver.settle();
+      this.#endSending();
+      this.#setStatus({ state: "closing" });
+      const timeoutMs = wait?.timeoutMs ?? this.#limits.closeTimeoutMs;
+      this.#closingTimer ??= watchWait({ signal: wait?.signal, timeoutMs }, (reason) => {
+        const why = reason instanceof Error ? reason.message : String(reason);
+        this.#abortWith(aborted(`the peer has not ended: ${why}`, reason), AbortCode.application);
+      });
+      this.#machine.finishWhenAcked(now());
+      this.#driver.run();
+    }
+    return quiet(
+      this.#closed.promise.then((close) => {
+        if (!close.clean) throw close.error;
+      }),
+    );
+  }
+
+  /** Ends the session now. What is not acknowledged is in `closed`'s undelivered. The peer is told (extended profile). */
+  abort(reason?: unknown): void {
+    const why = reason instanceof Error ? reason.message : reason === undefined ? "" : String(reason);
+    this.#abortWith(
+      aborted(why === "" ? "the conduit was aborted" : `the conduit was aborted: ${why}`, reason),
+      AbortCode.application,
+    );
+  }
+
+  #abortWith(error: ConduitError, code: AbortCode, retryAfterMs = 0): void {
+    if (this.#close) return;
+    if (this.#encoding) throw optionsError("the conduit must not be used within sendInto()");
+    this.#machine.abort(error, code, retryAfterMs);
+    this.#driver.run();
+  }
+
+  /** @internal The acceptor goes away [ext.shutdown]. */
+  shutDown(retryAfterMs: number): void {
+    this.#abortWith(aborted("shutdown", undefined), AbortCode.shutdown, retryAfterMs);
+  }
+
+  /**
+   * A new link now, with fresh credentials: after a network change, or for a "retry now" button. On the accepting
+   * side the peer is asked for one (extended), or the link is dropped so that it comes back (base).
+   */
+  reconnect(): void {
+    if (this.#close) return;
+    const error = linkError("a new link was asked for");
+    if (!this.#reconnector && this.#machine.profile === "extended") {
+      this.#machine.goAway(0);
+      this.#driver.run();
+      return;
+    }
+    this.#driver.dropLink(error);
+    this.#reconnector?.start(error, true);
+  }
+
+  /** Keeps the process alive, as it does from the start. */
+  ref(): this {
+    return this.#setRef(true);
+  }
+
+  /** Lets the process exit although the conduit is open or reconnecting. */
+  unref(): this {
+    return this.#setRef(false);
+  }
+
+  #setRef(keepsAlive: boolean): this {
+    this.#driver.ref(keepsAlive);
+    this.#reconnector?.ref(keepsAlive);
+    return this;
+  }
+
+  /** Counters and gauges; cheap. After the end, the last ones. */
+  stats(): Stats {
+    this.#countSent();
+    const ring = this.#close ? null : this.#ring;
+    return {
+      sentItems: this.#sentItems - (this.#machine.finEntered ? 1 : 0),
+      receivedItems: this.#receiver.receivedItems,
+      handedItems: this.#receiver.handedItems,
+      links: this.#links,
+      resumes: this.#resumes,
+      replayedItems: this.#replayedItems,
+      volatileDropped: this.#volatileDropped,
+      ringBytes: ring?.usedBytes ?? 0,
+      ringCapacityBytes: ring?.capacityBytes ?? 0,
+      unsentBytes: (ring?.unsentBytes ?? 0) + this.#driver.pendingBytes,
+      unhandedBytes: this.#machine.unhandedBytes,
+      unackedItems: ring?.length ?? 0,
+      rttMs: this.#machine.rttMs,
+    };
+  }
+
+  /** close(), for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#close) await this.close();
+  }
+
+  /** Adds a listener; returns a function that removes it. There is no "error" event: see `closed`. */
+  on<K extends keyof Events<S, R>>(
+    type: K,
+    listener: (event: Events<S, R>[K]) => void,
+    options?: ListenerOptions,
+  ): () => void {
+    if (type === "close") this.#observed = true;
+    return this.#listeners.add(type, listener, options);
+  }
+
+  // ================================================================== the seed's names
+
+  /**
+   * Decodes received items with `plan` from now on.
+   * @throws ConduitError CONDUIT_OPTIONS once an item was received.
+   */
+  withMessagePlan<T>(plan: MessagePlan<T>): StableConduit<S, T, D> {
+    if (this.#receiver.receivedItems > 0) throw optionsError("withMessagePlan() after an item was received");
+    this.#receiver.decode = (item) => plan.decode(item) as unknown as R;
+    return this as unknown as StableConduit<S, T, D>;
+  }
+
+  /** The two directions as objects of their own. */
+  split(): { tx: ConduitTx<S>; rx: ConduitRx<R> } {
+    return {
+      tx: new ConduitTx<S>(this as unknown as StableConduit<S>),
+      rx: new ConduitRx<R>(this as unknown as StableConduit<never, R>),
+    };
+  }
+
+  // ================================================================== links
+
+  #connect(source: LinkSource, options: ConnectOptions, connectTimeoutMs: number): void {
+    const { signal, credentials, retry = {} } = options;
+    if (signal?.aborted) return this.abort(signal.reason);
+    const onAbort = () => this.abort(signal!.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    this.#closed.promise.then(() => signal?.removeEventListener("abort", onAbort));
+
+    if (connectTimeoutMs !== Number.POSITIVE_INFINITY) {
+      const stop = watchWait({ timeoutMs: connectTimeoutMs }, () => {
+        const last = "error" in this.#status ? this.#status.error : null;
+        const what = `no link within connectTimeoutMs (${connectTimeoutMs})${last ? `: ${last.message}` : ""}`;
+        this.#abortWith(
+          new ConduitError("CONDUIT_LINK", "link", what, { cause: last ?? undefined }),
+          AbortCode.application,
+        );
+      });
+      this.#opened.promise.then(stop, stop);
+    }
+
+    this.#reconnector = new Reconnector(source, retry, this.#limits.handshakeTimeoutMs, {
+      prepare: async (attempt) => {
+        if (!credentials) return;
+        const given = await credentials(attempt);
+        this.#machine.setCredentials(
+          typeof given === "string" ? new TextEncoder().encode(given) : (given.slice() as Bytes),
+        );
+      },
+      onAttachment: (attachment) => this.#useAttachment(attachment),
+      onWaiting: (attempt, retryAt, error) => this.#showConnecting(attempt, retryAt, error),
+      onGiveUp: (error) => this.#abortWith(error, AbortCode.application),
+    });
+    this.#reconnector.start(null);
+  }
+
+  #useAttachment({ link, clientHello }: Attachment): void {
+    if (this.#close) return link.destroy();
+    if (clientHello === null) {
+      if (this.#machine.role === "acceptor") {
+        link.destroy();
+        return this.#retryLink(
+          linkError("an acceptor's LinkSource gave an attachment without a ClientHello"),
+        );
+      }
+      return this.#driver.linkUp(link);
+    }
+    const greeter = new Greeter(
+      link,
+      clientHello,
+      this.#asHost(),
+      this.#limits.handshakeTimeoutMs,
+      (error) => {
+        if (error) this.#retryLink(error);
+      },
+    );
+    greeter.start();
+  }
+
+  /** An acceptor whose links come from a LinkSource is a registry of one. */
+  #asHost(): GreeterHost<StableConduit<S, R, D>> {
+    return {
+      extended: this.#machine.profile === "extended",
+      judge: (hello) => {
+        if (this.#machine.canResume(hello)) return { kind: "resume", session: this };
+        return this.#links === 0 && hello.resumeKey === null
+          ? { kind: "new" }
+          : { kind: "refuse", grave: null };
+      },
+      authorize: () => ({ data: this.data }),
+      create: (extended) => {
+        this.#machine.settleProfile(extended ? "extended" : "base");
+        return this;
+      },
+      keysChanged: () => {},
+      attach: (_, port, attached, serverHello, rest) => this.attach(port, attached, serverHello, rest),
+    };
+  }
+
+  #retryLink(error: ConduitError): void {
+    if (!this.#close) this.#reconnector?.start(error);
+  }
+
+  /** @internal The acceptor's registry or source has a link for this session. */
+  attach(port: LinkPort, attached: AttachedLink, serverHello: ServerHello | null, rest: Bytes[]): void {
+    if (this.#close) return port.link.destroy();
+    this.#driver.attach(port, attached, serverHello, rest);
+  }
+
+  /** @internal */
+  get machine(): Machine {
+    return this.#machine;
+  }
+
+  #handleEvent(event: MachineEvent): void {
+    switch (event.type) {
+      case "batch":
+        return this.#receiver.push(event.batch);
+      case "acked":
+        this.#reconnector?.noteProgress();
+        return this.#handleAcked();
+      case "open":
+        return this.#handleOpen(event.resumed, event.replayed);
+      case "volatile":
+        return this.#listeners.emit("volatile", event.item as unknown as R);
+      case "peer-ended":
+        return this.#receiver.end(null);
+      case "goaway":
+        return this.#handleGoaway(event.retryAfterMs);
+      case "session-id":
+        this.#id = event.id;
+        return;
+      case "finished":
+        return this.#handleFinished(event.error, event.undelivered);
+    }
+  }
+
+  #handleOpen(resumed: boolean, replayed: number): void {
+    this.#links++;
+    if (resumed) this.#resumes++;
+    this.#replayedItems += replayed;
+    this.#reconnector?.noteOpen();
+    if (this.#status.state !== "closing") {
+      this.#setStatus({ state: "open", profile: this.#machine.profile, rttMs: this.#machine.rttMs });
+    }
+    this.#opened.resolve();
+    this.#listeners.emit("linkUp", { resumed, replayed, downMs: now() - this.#downAt });
+  }
+
+  #handleLinkDown(error: ConduitError, wanted: boolean): void {
+    if (this.#close) return;
+    this.#downAt = now();
+    this.#listeners.emit("linkDown", { error });
+    if (this.#close) return; // a listener did that
+    if (this.#reconnector) this.#reconnector.start(error, wanted);
+    else this.#showConnecting(0, null, error);
+  }
+
+  #handleGoaway(retryAfterMs: number): void {
+    if (!this.#reconnector) return;
+    const error = linkError("the acceptor asked for a new link [ext.control]");
+    this.#driver.dropLink(error);
+    this.#reconnector.start(error, false, retryAfterMs * (1 + Math.random()));
+  }
+
+  #showConnecting(attempt: number, retryAt: number | null, error: ConduitError | null): void {
+    if (this.#close || this.#status.state === "closing") return;
+    const state = this.#links === 0 ? "connecting" : "reconnecting";
+    const graceMs = this.#machine.role === "acceptor" ? this.#limits.graceMs : this.#machine.peer.graceMs;
+    const expiresAt =
+      this.#links > 0 && graceMs !== undefined ? Date.now() + graceMs - (now() - this.#downAt) : null;
+    this.#setStatus({ state, attempt, retryAt, expiresAt, error });
+  }
+
+  #handleAcked(): void {
+    this.#drainWrites();
+    this.#updateCongestion();
+    if (this.#delivered.length > 0) {
+      this.#countSent();
+      const done = this.#sentItems - this.#ring.length;
+      for (const entry of [...this.#delivered]) if (entry.target <= done) entry.waiters.resolveAll();
+    }
+    if (this.#ended && this.#writes.length === 0 && this.#machine.allAcked) this.#flushed.resolveAll();
+  }
+
+  #handleRound(): void {
+    this.#gathered = 0;
+    this.#updateCongestion();
+    const status = this.#status;
+    if (status.state === "open" && status.rttMs !== this.#machine.rttMs) {
+      this.#setStatus({ state: "open", profile: this.#machine.profile, rttMs: this.#machine.rttMs });
+    }
+  }
+
+  #setStatus(status: Status): void {
+    this.#status = status;
+    this.#listeners.emit("status", status);
+  }
+
+  // ================================================================== the end
+
+  #handleFinished(error: ConduitError | null, undelivered: { items: Bytes[]; firstUnsent: number }): void {
+    this.#countSent();
+    for (const { bytes } of this.#writes) undelivered.items.push(bytes.slice() as Bytes);
+    const close: Close<S> = error
+      ? { clean: false, error, undelivered: undeliveredOf<S>(undelivered) }
+      : { clean: true };
+    this.#close = close;
+    this.#onFinished?.(close);
+    this.congested = false;
+    this.#updateDirect();
+    this.#reconnector?.stop();
+    this.#closingTimer?.();
+    this.#setStatus({ state: "closed" });
+
+    const reason = error ?? closedError("the conduit is closed");
+    this.#opened.reject(reason);
+    for (const write of this.#writes.splice(0)) write.reject(reason);
+    for (const { waiters } of [...this.#delivered]) error ? waiters.rejectAll(error) : waiters.resolveAll();
+    this.#drained.rejectAll(reason);
+    if (error) this.#flushed.rejectAll(error);
+    else this.#flushed.resolveAll();
+    this.#receiver.end(error);
+    this.#closed.resolve(close);
+    this.#listeners.emit("close", close);
+    if (error && !this.#observed && error.blame !== "local") reportUnobserved(error);
+  }
+
+  /** The error of an ended session, for whoever still uses it. */
+  #closedError(): ConduitError {
+    const cause = this.#close && !this.#close.clean ? this.#close.error : undefined;
+    return new ConduitError("CONDUIT_CLOSED", "local", "the conduit is closed", { cause });
+  }
+}
+
+interface QueuedWrite extends Deferred<void> {
+  bytes: Uint8Array;
+}
+
+const NOTHING: Bytes = new Uint8Array(0);
+
+function asBytes(item: unknown): Uint8Array {
+  if (item instanceof Uint8Array) return item;
+  throw new ConduitError("CONDUIT_ENCODE", "local", "an item must be a Uint8Array", { fatal: false });
+}
+
+/** The ring has no room now; later it may. */
+function isFull(error: unknown): boolean {
+  return (
+    error instanceof ConduitError && (error.code === "CONDUIT_REPLAY_FULL" || error.code === "CONDUIT_MEMORY")
+  );
+}
+
+function tooLarge(length: number, max: number): ConduitError {
+  return new ConduitError(
+    "CONDUIT_FRAME_TOO_LARGE",
+    "local",
+    `an item of ${length} bytes is larger than maxFrameBytes (${max})`,
+    { fatal: false },
+  );
+}
+
+function aborted(what: string, cause: unknown): ConduitError {
+  return new ConduitError("CONDUIT_ABORTED", "local", what, { cause });
+}
+
+function closedError(what: string): ConduitError {
+  return new ConduitError("CONDUIT_CLOSED", "local", what, { fatal: false });
+}
+
+function rejected(reason: unknown): Promise<never> {
+  return quiet(Promise.reject(reason));
+}
+
+/** A fatal end that nobody looks at is told as a warning, never as a crash. */
+function reportUnobserved(error: ConduitError): void {
+  const { process } = globalThis as { process?: { emitWarning?(warning: Error): void } };
+  if (process?.emitWarning) process.emitWarning(error);
+  else if (typeof reportError === "function") reportError(error);
+}
