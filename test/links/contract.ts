@@ -1,5 +1,5 @@
 // What src/link/link.ts promises, as assertions that every kind of link has to pass.
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import {
   type Bytes,
   type Framing,
@@ -317,45 +317,68 @@ export function linkContract(name: string, expected: Expected, make: () => Promi
       });
     }
 
-    test("end() delivers what is queued, then both sides are closed", async () => {
-      const { a, b } = await started();
-      const bytes = new Random(1).bytes(3 * MIB);
-      for (let at = 0; at < bytes.length; at += 64 * KIB) a.write(bytes.subarray(at, at + 64 * KIB));
-      a.end().end();
-      await Promise.all([a.closedOnce(), b.closedOnce()]);
-      expect(b.all.equals(bytes)).toBe(true);
-      expect([a.closings, b.closings]).toEqual([[undefined], [undefined]]);
-    });
-
-    if (expected.drains)
-      test("end() on both sides at once delivers what both have queued", async () => {
-        const { a, b } = await started();
-        const bytes = new Random(2).bytes(2 * MIB);
-        for (const end of [a, b]) end.write(bytes).write(bytes).end();
-        await Promise.all([a.closedOnce(), b.closedOnce()]);
-        expect([a.received, b.received]).toEqual([4 * MIB, 4 * MIB]);
+    describe("that is ended", () => {
+      // No time passes: what only the lingering releases does not come.
+      beforeEach(() => {
+        vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
       });
 
-    test("end() brings its last bytes across although the peer's lie unread", async () => {
-      const { a, b } = await started();
-      a.pause();
-      b.write(new Uint8Array(512 * KIB)).write(new Uint8Array(512 * KIB));
-      await new Promise(setImmediate);
-      const last = new Random(3).bytes(64 * KIB);
-      a.write(last).end();
-      await Promise.all([a.closedOnce(), b.closedOnce()]);
-      expect(b.all.equals(last)).toBe(true);
-    });
+      test("delivers what is queued, then both sides are closed", async () => {
+        const { a, b } = await started();
+        const bytes = new Random(1).bytes(3 * MIB);
+        for (let at = 0; at < bytes.length; at += 64 * KIB) a.write(bytes.subarray(at, at + 64 * KIB));
+        a.end().end();
+        await Promise.all([a.closedOnce(), b.closedOnce()]);
+        expect(b.all.equals(bytes)).toBe(true);
+        expect(a.reported).toBe(48);
+        expect([a.closings, b.closings]).toEqual([[undefined], [undefined]]);
+        expect(vi.getTimerCount()).toBe(0);
+      });
 
-    test("end() lets go after LINGER_MS of a peer that never reads", async () => {
-      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-      const { a } = await fresh();
-      a.start();
-      for (let i = 0; i < 16; i++) a.write(new Uint8Array(MIB));
-      a.end();
-      vi.advanceTimersByTime(LINGER_MS);
-      await a.closedOnce();
-      expect(vi.getTimerCount()).toBe(0);
+      if (expected.drains) {
+        test("by both at once delivers what both have queued, however much longer one takes", async () => {
+          const { a, b } = await started();
+          b.write(new Uint8Array(24 * MIB))
+            .write(new Uint8Array(1))
+            .end();
+          a.write(new Uint8Array(2)).end();
+          await Promise.all([a.closedOnce(), b.closedOnce()]);
+          expect([a.received, b.received]).toEqual([24 * MIB + 1, 2]);
+          expect([a.reported, b.reported]).toEqual([1, 2]);
+        });
+      }
+
+      test.for(["paused before", "and paused again"])(
+        "brings its last bytes across although the peer's lie unread, %s",
+        async (when) => {
+          const { a, b } = await started();
+          a.pause();
+          b.write(new Uint8Array(512 * KIB)).write(new Uint8Array(512 * KIB));
+          await new Promise(setImmediate);
+          const last = new Random(3).bytes(64 * KIB);
+          a.write(last).end();
+          if (when === "and paused again") a.pause();
+          await Promise.all([a.closedOnce(), b.closedOnce()]);
+          expect(b.all.equals(last)).toBe(true);
+        },
+      );
+
+      test("tells a paused peer so, when there are no bytes before it", async () => {
+        const { a, b } = await started();
+        b.pause();
+        a.end();
+        await Promise.all([a.closedOnce(), b.closedOnce()]);
+      });
+
+      test("lets go after LINGER_MS of a peer that never reads", async () => {
+        const { a } = await fresh();
+        a.start();
+        for (let i = 0; i < 16; i++) a.write(new Uint8Array(MIB));
+        a.end();
+        vi.advanceTimersByTime(LINGER_MS);
+        await a.closedOnce();
+        expect(vi.getTimerCount()).toBe(0);
+      });
     });
 
     test("end() before start() still tells that it closed", async () => {

@@ -250,15 +250,18 @@ describe("linkFrom()", () => {
         sink.bytes(Uint8Array.of(2));
       },
       pause() {
-        sink.bytes(Uint8Array.of(3));
+        sink.bytes(Uint8Array.of(4));
         sink.closed(new Error("told inside"));
       },
       resume: () => undefined,
     });
-    end.start().write(Uint8Array.of(0)).pause();
+    end.start().write(Uint8Array.of(0));
+    sink.bytes(Uint8Array.of(3)); // not inside a call, but behind what was
     expect(end.events).toBe(0);
+    await turn();
+    end.pause();
     await end.closedOnce();
-    expect([[...end.all], end.faults]).toEqual([[1, 2, 3], []]);
+    expect([[...end.all], end.faults]).toEqual([[1, 2, 3, 4], []]);
     expect(end.closings).toMatchObject([{ message: "told inside" }]);
   });
 
@@ -287,6 +290,14 @@ describe("linkFrom()", () => {
     await end.closedOnce();
     expect(end.reported).toBe(2);
     expect(transport.close).toHaveBeenCalledTimes(1);
+  });
+
+  test("end() lifts a pause, and later ones have no effect", () => {
+    const pause = vi.fn();
+    const resume = vi.fn();
+    const { end } = puppet({ pause, resume });
+    end.start().pause().write(Uint8Array.of(1)).end().pause();
+    expect([pause.mock.calls.length, resume.mock.calls.length]).toEqual([1, 1]);
   });
 
   test("end() closes after LINGER_MS when a send() never settles", async () => {
