@@ -1,5 +1,7 @@
 // Listeners of a conduit: a few types, few listeners, nothing on the hot path.
 
+import { ignore } from "./promises.js";
+
 export interface ListenerOptions {
   signal?: AbortSignal;
   once?: boolean;
@@ -19,7 +21,7 @@ export class Listeners<Events extends object> {
     options: ListenerOptions = {},
   ): () => void {
     const { signal, once } = options;
-    if (signal?.aborted) return () => {};
+    if (signal?.aborted) return ignore;
     const entry = once
       ? (event: Events[K]) => {
           remove();

@@ -4,7 +4,7 @@ import { ConduitError, linkError, sessionLost } from "../errors.js";
 import type { Attachment, Attempt, LinkSource } from "../link/source.js";
 import { backoffMs } from "../proto/backoff.js";
 import { now } from "./clock.js";
-import { quiet } from "./promises.js";
+import { ignore, quiet } from "./promises.js";
 
 export interface RetryOptions {
   /** First step of the backoff, milliseconds. Default 50. */
@@ -135,10 +135,7 @@ export class Reconnector {
       await beforeAbort(this.#hooks.prepare(attempt), controller.signal);
       const link = Promise.resolve(this.#source.nextLink(attempt));
       // A link that comes after the attempt was given up is nobody's.
-      link.then(
-        (late) => controller.signal.aborted && late.link.destroy(),
-        () => {},
-      );
+      link.then((late) => controller.signal.aborted && late.link.destroy(), ignore);
       return await beforeAbort(link, controller.signal);
     } catch (cause) {
       return cause instanceof ConduitError ? cause : linkError(`no link: ${messageOf(cause)}`, cause);

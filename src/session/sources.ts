@@ -5,7 +5,7 @@ import { Attachment, type ClientHello, type LinkSource } from "../link/source.js
 import { decodeClientHello, HelloReader } from "../proto/handshake.js";
 import { LinkPort } from "./link-port.js";
 import type { ConnectOptions } from "./options.js";
-import { deferred, type Wait, watchWait } from "./promises.js";
+import { deferred, ignore, type Wait, watchWait } from "./promises.js";
 import { StableConduit } from "./stable-conduit.js";
 
 /**
@@ -72,12 +72,12 @@ export function recvClientHello(link: Link, wait?: Wait): Promise<ClientHello> {
       port.handTo(null, reader.rest ? [reader.rest] : []);
       resolve(hello);
     },
-    written() {},
+    written: ignore,
     closed(error) {
       fail(linkError("the link was closed before its ClientHello", error));
     },
   };
-  let stop = () => {};
+  let stop: () => void = ignore;
   const port = LinkPort.of(link, sink);
   stop = watchWait(wait, (reason) => {
     const timedOut = reason instanceof DOMException && reason.name === "TimeoutError";

@@ -27,7 +27,7 @@ import {
   type Status,
   undeliveredOf,
 } from "./options.js";
-import { type Deferred, deferred, quiet, type Wait, Waiters, watchWait } from "./promises.js";
+import { type Deferred, deferred, ignore, quiet, type Wait, Waiters, watchWait } from "./promises.js";
 import { Receiver } from "./receiver.js";
 import { Reconnector } from "./reconnect.js";
 import { ConduitRx, ConduitTx } from "./split.js";
@@ -832,7 +832,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
         this.#machine.settleProfile(extended ? "extended" : "base");
         return this;
       },
-      keysChanged: () => {},
+      keysChanged: ignore,
       attach: (_, port, attached, serverHello, rest) => this.attach(port, attached, serverHello, rest),
     };
   }
