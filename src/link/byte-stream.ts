@@ -243,5 +243,7 @@ export function listening(server: Server, options?: ListenOptions): Promise<void
 }
 
 function because(cause: unknown): string {
-  return cause instanceof Error ? `: ${cause.message}` : "";
+  if (!(cause instanceof Error)) return "";
+  // The failure of several addresses is one error with a code and no message.
+  return `: ${cause.message || (cause as NodeJS.ErrnoException).code}`;
 }

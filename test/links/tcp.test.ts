@@ -79,6 +79,14 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** As most systems answer for localhost. */
+const bothFamilies: net.LookupFunction = (_host, _options, done) => {
+  done(null, [
+    { address: "::1", family: 6 },
+    { address: "127.0.0.1", family: 4 },
+  ]);
+};
+
 describe("tcp()", () => {
   test("rejects with CONDUIT_LINK and the cause when the connection is refused", async () => {
     const error = await failure(connect({ host: "127.0.0.1", port: await freePort() }));
@@ -89,6 +97,11 @@ describe("tcp()", () => {
       fatal: false,
       cause: { code: "ECONNREFUSED" },
     });
+  });
+
+  test("says why when every address of a name refuses", async () => {
+    const error = await failure(connect({ host: "both.test", port: await freePort(), lookup: bothFamilies }));
+    expect(error).toMatchObject({ code: "CONDUIT_LINK", message: expect.stringContaining("ECONNREFUSED") });
   });
 
   test("rejects with CONDUIT_LINK for a name that does not exist", async () => {
@@ -158,13 +171,7 @@ describe("tcp()", () => {
 
   test("tries all addresses of a name: an IPv4 server is found behind localhost's ::1", async () => {
     const { port } = await listen({ host: "127.0.0.1", port: 0 });
-    const lookup: net.LookupFunction = (_host, _options, done) => {
-      done(null, [
-        { address: "::1", family: 6 },
-        { address: "127.0.0.1", family: 4 },
-      ]);
-    };
-    const link = await connect({ host: "both.test", port, lookup });
+    const link = await connect({ host: "both.test", port, lookup: bothFamilies });
     expect(link.info.remoteAddress).toBe("127.0.0.1");
   });
 
