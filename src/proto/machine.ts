@@ -533,6 +533,8 @@ export class Machine {
       this.#signal("greeted");
       this.#opened(hello.lastReceived, now);
     } else {
+      // An ack at once, not when SETTINGS open the link: ABORT 0 may be all that follows [ack.trim] [ext.fin].
+      if (hello.lastReceived !== null && this.ring.ack(hello.lastReceived) === "new") this.#noteAck(now);
       this.#sendSettings(this.#credentials);
       this.#deframer = this.#newDeframer();
     }

@@ -1,0 +1,3 @@
+import { schedules } from "./schedules.js";
+
+schedules(0);
