@@ -91,6 +91,9 @@ export const FRAME_LENGTH = 16;
 /** Frame overhead at most: link length 4, seq 5, tag 1, ack 5, item length 4. */
 export const MAX_OVERHEAD = 19;
 
+/** A control record may always be as long as this, however small the items are [link.max]. */
+export const MIN_CONTROL_BYTES = 1024;
+
 // Scatter plan: entries of PLAN_ENTRY bytes.
 export const PLAN_SOURCE = 0; // address of staged bytes; 0 = a referenced segment that the caller copies
 export const PLAN_LENGTH = 4;

@@ -10,6 +10,7 @@ import {
   INVALID_MAX,
   INVALID_TAG,
   MAX_OVERHEAD,
+  MIN_CONTROL_BYTES,
   RECV_MAX_ITEM,
   RECV_NEXT,
   SCAN_ACKED,
@@ -32,7 +33,7 @@ import {
 import { varintFailure } from "./frame";
 import { ringAck } from "./ring";
 import { seqBefore } from "./seq";
-import { readU32, varintEnd } from "./varint";
+import { readU32, shortVarint, varintEnd } from "./varint";
 
 const CONTROL: u32 = 0x8000_0000;
 
@@ -58,6 +59,7 @@ export function deframe(
   // A record is at most an item, and the frame's overhead without its link length [link.max].
   const maxItem = load<u32>(c, RECV_MAX_ITEM);
   const maxRecord = maxItem + (MAX_OVERHEAD - 4);
+  const maxControl = max<u32>(maxRecord, MIN_CONTROL_BYTES);
   let next = load<u32>(c, RECV_NEXT);
   let at = from;
   let status: u32 = SCAN_DONE;
@@ -81,7 +83,7 @@ export function deframe(
     const header = load<u32>(at);
     const control = extended && (header & CONTROL) != 0;
     const length = control ? header & ~CONTROL : header;
-    if (length > maxRecord) {
+    if (length > (control ? maxControl : maxRecord)) {
       status = SCAN_INVALID;
       detail = INVALID_MAX;
       break;
@@ -101,7 +103,7 @@ export function deframe(
       break;
     }
 
-    // --- the frame's header; varints of one and two bytes without a call
+    // --- the frame's header; varints of up to four bytes without a call
     let p = at + 4;
     let seq: u32;
     if (length < 6) {
@@ -110,13 +112,10 @@ export function deframe(
       detail = INVALID_FRAME;
       break;
     }
-    const first = <u32>load<u16>(p);
-    if (!(first & 0x80)) {
-      seq = first & 0x7f;
-      p += 1;
-    } else if (!(first & 0x8000)) {
-      seq = (first & 0x7f) | ((first >> 1) & 0x3f80);
-      p += 2;
+    const short = shortVarint(load<u32>(p));
+    if (short) {
+      seq = <u32>short;
+      p += <usize>(short >> 32);
     } else {
       seq = readU32(p, end);
       if (!varintEnd) {
@@ -126,11 +125,7 @@ export function deframe(
       }
       p = varintEnd;
     }
-    if (p >= end) {
-      status = SCAN_INVALID;
-      detail = INVALID_FRAME;
-      break;
-    }
+    // Six bytes at least: the tag is there even behind a seq of five.
     const tag = <u32>load<u8>(p++);
     let ack: u32 = 0;
     if (tag) {
@@ -139,13 +134,19 @@ export function deframe(
         detail = tag > 1 ? INVALID_FRAME : INVALID_TAG;
         break;
       }
-      ack = readU32(p, end);
-      if (!varintEnd) {
-        status = SCAN_INVALID;
-        detail = varintFailure();
-        break;
+      const short = <u32>(end - p) < 4 ? 0 : shortVarint(load<u32>(p));
+      if (short) {
+        ack = <u32>short;
+        p += <usize>(short >> 32);
+      } else {
+        ack = readU32(p, end);
+        if (!varintEnd) {
+          status = SCAN_INVALID;
+          detail = varintFailure();
+          break;
+        }
+        p = varintEnd;
       }
-      p = varintEnd;
     }
     const size = <u32>(end - p) - 4;
     if (<u32>(end - p) < 4 || load<u32>(p) != size) {

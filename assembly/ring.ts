@@ -80,9 +80,28 @@ function enter(c: usize, size: u32): void {
 /**
  * Room for a frame whose item has at most `length` bytes, its header written; returns the item's address.
  * 0 = no room, an item above SEND_MAX_ITEM, or a base session that has used its sequence up [seq.serial].
- * Nothing has changed until ringCommit.
+ * Nothing has changed until ringCommit. Between the two nothing else may be done to the ring: an ack, say, can
+ * move the head that the reserved slot lies at.
  */
 export function ringReserve(c: usize, length: u32): usize {
+  return reserveFrame(c, length);
+}
+
+/** Commits the frame of the last ringReserve, whose item begins at `item`, with its final length. */
+export function ringCommit(c: usize, item: usize, length: u32): void {
+  commitFrame(c, item, length);
+}
+
+/** Reserve and commit in one call; returns the address that the item's bytes belong to, or 0 as ringReserve. */
+export function frameCommit(c: usize, length: u32): usize {
+  const item = reserveFrame(c, length);
+  if (item) commitFrame(c, item, length);
+  return item;
+}
+
+// @ts-ignore: decorator
+@inline
+function reserveFrame(c: usize, length: u32): usize {
   if (length > load<u32>(c, SEND_MAX_ITEM)) return 0;
   const seq = load<u32>(c, RING_HEAD_SEQ);
   let hasAck = false;
@@ -97,21 +116,15 @@ export function ringReserve(c: usize, length: u32): usize {
   return slot ? writeHeader(slot + 4, seq, hasAck, ack, length) : 0;
 }
 
-/** Commits the frame of the last ringReserve, whose item begins at `item`, with its final length. */
-export function ringCommit(c: usize, item: usize, length: u32): void {
+// @ts-ignore: decorator
+@inline
+function commitFrame(c: usize, item: usize, length: u32): void {
   const slot = <usize>load<u32>(c, RING_BASE) + load<u32>(c, RING_RESERVED);
   const size = <u32>(item - slot) + length;
   store<u32>(slot, size - 4);
   store<u32>(item - 4, length);
   store<u32>(c, load<u32>(c, RECV_HANDED), RECV_CARRIED);
   enter(c, size);
-}
-
-/** Reserve and commit in one call; returns the address that the item's bytes belong to, or 0 as ringReserve. */
-export function frameCommit(c: usize, length: u32): usize {
-  const item = ringReserve(c, length);
-  if (item) ringCommit(c, item, length);
-  return item;
 }
 
 /**

@@ -39,6 +39,21 @@ export function writeU64(at: usize, value: u64): usize {
   return at + 1;
 }
 
+/**
+ * The varint that a word of four bytes begins with: its value, and above bit 32 its length; 0 = it is longer.
+ * Branches, one per length: a stream's varints are nearly all of one length, so they are predicted.
+ */
+// @ts-ignore: decorator
+@inline
+export function shortVarint(word: u32): u64 {
+  if (!(word & 0x80)) return (1 << 32) | <u64>(word & 0x7f);
+  if (!(word & 0x8000)) return (2 << 32) | <u64>((word & 0x7f) | ((word >> 1) & 0x3f80));
+  const low = (word & 0x7f) | ((word >> 1) & 0x3f80) | ((word >> 2) & 0x1f_c000);
+  if (!(word & 0x80_0000)) return (3 << 32) | <u64>low;
+  if (!(word & 0x8000_0000)) return (4 << 32) | <u64>(low | ((word >> 3) & 0xfe0_0000));
+  return 0;
+}
+
 /** Sets varintEnd. Overlong forms of at most 5 bytes are read; bits beyond 32 are an overflow. */
 export function readU32(at: usize, end: usize): u32 {
   let value: u32 = 0;

@@ -8,6 +8,7 @@ import {
   INVALID_TAG,
   INVALID_VARINT,
   MAX_OVERHEAD,
+  MIN_CONTROL_BYTES,
   SCAN_ACKED,
   SCAN_BYTES,
   SCAN_CONSUMED,
@@ -66,6 +67,7 @@ export class Deframer {
   readonly #framing: Framing;
   readonly #extended: boolean;
   readonly #maxRecord: number;
+  readonly #maxControl: number;
 
   // The chunk that is being scanned, what of it is done, and where it ends. A base message link carries no
   // lengths: for the scan one is put before the payload, so positions count these 4 bytes too (#shift).
@@ -95,6 +97,7 @@ export class Deframer {
     this.#framing = framing;
     this.#extended = extended;
     this.#maxRecord = maxItem + MAX_OVERHEAD - 4;
+    this.#maxControl = Math.max(this.#maxRecord, MIN_CONTROL_BYTES);
     this.#shift = framing === "message" && !extended ? 4 : 0;
   }
 
@@ -129,6 +132,9 @@ export class Deframer {
   next(): Step {
     if (this.#filled > 0 && this.#framing === "stream" && this.#waiting === null) {
       if (!this.#fillPartial()) return this.error ? "invalid" : "done";
+    }
+    if (this.#framing === "message" && this.#at === 0 && this.#chunk.length > 4 + this.#maxControl) {
+      return this.#invalid(violation("link.max", "a message is larger than maxFrameBytes allows"));
     }
     for (;;) {
       if (this.#at === this.#end) {
@@ -247,7 +253,7 @@ export class Deframer {
       if (this.#filled < 4) return this.#chunkTaken();
       const header = new DataView(this.#lengthField.buffer).getUint32(0, true);
       const length = this.#extended ? header & ~CONTROL_BIT : header;
-      if (length > this.#maxRecord) {
+      if (length > (this.#extended && header >>> 31 ? this.#maxControl : this.#maxRecord)) {
         this.error = invalidError(INVALID_MAX);
         return false;
       }

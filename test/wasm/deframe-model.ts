@@ -51,7 +51,7 @@ export function deframeModel(stream: Uint8Array, state: DeframeState): Outcome {
     const header = readU32(stream, at);
     const control = extended && header >= 2 ** 31;
     const length = control ? header - 2 ** 31 : header;
-    if (length > maxItem + 15) return invalid("max");
+    if (length > (control ? Math.max(maxItem + 15, 1024) : maxItem + 15)) return invalid("max");
     const end = at + 4 + length;
     if (end > stream.length) {
       happenings.push({ what: "partial", at, need: 4 + length });
