@@ -103,6 +103,8 @@ export interface AttachedLink {
   readonly hello: ClientHello;
   /** The initiator's SETTINGS (extended). */
   readonly settings: Settings | null;
+  /** The key that its ServerHello gave (extended): the initiator has it. Another key may be on offer by now. */
+  readonly offeredKey: Bytes | null;
 }
 
 /** Largest item before the peer's limits are known. */
@@ -118,6 +120,8 @@ const MAX_GAP_STRIKES = 3;
 const SEQS = 2 ** 32;
 const AGENT = "stable-conduit";
 const NEVER = Number.POSITIVE_INFINITY;
+/** No position that the peer could have been told. */
+const UNTOLD = -1;
 
 export class Machine {
   readonly role: Role;
@@ -318,12 +322,14 @@ export class Machine {
       this.#out.push(payloadFor(link.framing, encodeServerHello(serverHello)));
       this.#told();
     } else if (this.#anyHanded) {
-      this.#ackAt = now; // the hello was written a while ago
+      // The hello was written a while ago, and acks that went to the old link since then are lost.
+      this.#ackedOnWire = UNTOLD;
+      this.#ackAt = now;
     }
     this.#guard(() => {
       if (this.profile === "extended") {
         this.keys.present(link.hello.resumeKey);
-        this.keys.confirm(); // SETTINGS came on the link that offered the key
+        this.keys.present(link.offeredKey); // SETTINGS came behind it
         this.#takeSettings(link.settings ?? {});
         this.#sendSettings(undefined);
       } else {

@@ -131,9 +131,9 @@ export class Greeter<S extends { readonly machine: Machine }> implements LinkSin
       answer = verdict.session.machine.serverHello(hello, fresh);
       this.#host.keysChanged(verdict.session);
     } else {
-      this.#offeredKey = fresh;
       answer = { rejected: false, extended: true, resumeKey: fresh, lastReceived: null };
     }
+    this.#offeredKey = answer.resumeKey;
     this.#port.write(payloadFor(this.#greeting.framing, encodeServerHello(answer)));
     this.#advance(this.#greeting.expectSettings());
   }
@@ -193,7 +193,7 @@ export class Greeter<S extends { readonly machine: Machine }> implements LinkSin
     if (!this.#finish(null)) return;
     const { pausable } = this.#port.link;
     const rest = this.#greeting.takeRest();
-    this.#host.attach(session, this.#port, { framing, pausable, hello, settings }, serverHello, rest);
+    this.#host.attach(session, this.#port, { framing, pausable, hello, settings, offeredKey: this.#offeredKey }, serverHello, rest);
     this.#host.keysChanged(session);
   }
 

@@ -124,6 +124,11 @@ function abortCodeOf(error: ConduitError): AbortCode {
   return AbortCode.application;
 }
 
+/** Enough of a key to tell it from the others in a trace. */
+function keyName(key: Uint8Array | null): string {
+  return key ? `${key[0]}.${key[1]}` : "none";
+}
+
 /** A link that belongs to no session yet. */
 class Arrival {
   readonly #host: AcceptorHost;
@@ -194,7 +199,7 @@ class Arrival {
     const { registry, options } = this.#host;
     const hello = this.#greeting.hello!;
     const verdict = registry.judge(hello, this.#world.now);
-    this.#world.log("acceptor", () => `${this.#link.name} says hello, ${verdict.kind} ${hello.lastReceived}`);
+    this.#world.log("acceptor", () => `${this.#link.name} says hello with key ${keyName(hello.resumeKey)}, received ${hello.lastReceived}: ${verdict.kind}`);
     if (verdict.kind === "refuse") {
       return this.#refuse(rejection(this.#greeting.framing, hello, verdict.grave), "hello");
     }
@@ -208,6 +213,7 @@ class Arrival {
     const serverHello = session.machine.serverHello(hello, this.#host.freshKey());
     registry.update(session);
     if (!extended) return this.#attach(session, serverHello);
+    this.#key = serverHello.resumeKey;
     this.#write(serverHello);
     this.#take(this.#greeting.expectSettings());
   }
@@ -232,14 +238,14 @@ class Arrival {
   }
 
   #attach(session: Session, serverHello: ReturnType<Machine["serverHello"]> | null): void {
-    this.#world.log("acceptor", () => `${this.#link.name} goes to ${session.name}`);
+    this.#world.log("acceptor", () => `${this.#link.name} goes to ${session.name}, keys ${session.machine.keys.valid.map(keyName)}`);
     this.#leave();
     this.#host.noteLink(this.#link, session);
     const { nature } = this.#link;
     const { hello, settings } = this.#greeting;
     session.attach(this.#end, () => {
       session.machine.handleAttached(
-        { framing: nature.framing, pausable: nature.pausable, hello: hello!, settings },
+        { framing: nature.framing, pausable: nature.pausable, hello: hello!, settings, offeredKey: this.#key },
         serverHello,
         this.#world.now,
       );
@@ -250,6 +256,7 @@ class Arrival {
   }
 
   #write(hello: Parameters<typeof encodeServerHello>[0]): void {
+    this.#world.log("acceptor", () => `${this.#link.name} is offered ${keyName(hello.resumeKey)}`);
     this.#end.write(payloadFor(this.#link.nature.framing, encodeServerHello(hello)));
   }
 }
