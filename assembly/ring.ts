@@ -162,6 +162,7 @@ export function ringTake(c: usize, max: u32, window: u32): u32 {
   const headSeq = load<u32>(c, RING_HEAD_SEQ);
   if (seq == headSeq) return 0;
   const base = <usize>load<u32>(c, RING_BASE);
+  if (!base) return 0; // given up
   const sent = load<u32>(c, RING_SENT);
   const limit = load<u32>(c, RING_LIMIT);
   const older = limit != 0 && sent >= load<u32>(c, RING_TAIL);
@@ -212,6 +213,7 @@ export function ringAck(c: usize, ack: u32): u32 {
   const next = ack + 1;
   const sentSeq = load<u32>(c, RING_SENT_SEQ);
   const base = <usize>load<u32>(c, RING_BASE);
+  if (!base) return ACK_OLD; // given up: there is nothing to release
   const limit = load<u32>(c, RING_LIMIT);
   if (seqBefore(sentSeq, next)) {
     let at = load<u32>(c, RING_SENT);
@@ -301,7 +303,7 @@ export function ringMove(c: usize, base: u32, capacity: u32): void {
   const headSeq = load<u32>(c, RING_HEAD_SEQ);
   let used: u32 = 0;
   let newSent: u32 = 0;
-  // Without a new region what is unacknowledged is given up.
+  // Without a new region what is unacknowledged is given up; the seqs and byte counts go on telling what it was.
   if (base != 0 && load<u32>(c, RING_ACKED_SEQ) != headSeq) {
     if (limit != 0 && acked >= tail) {
       const older = limit - acked;

@@ -70,7 +70,8 @@ function randomStream(random: Random, state: DeframeState, records: number): Uin
     if (seq === next) next = state.extended ? (next + 1) >>> 0 : next + 1;
     if (random.oneIn(8)) {
       const size = random.between(varintBytes(seq >>> 0).length, 5);
-      const option = ack === null ? [0] : [1, ...overlongVarint(ack, 5)];
+      const option =
+        ack === null ? [0] : [1, ...overlongVarint(ack, random.between(varintBytes(ack).length, 5))];
       stream.push(record([...overlongVarint(seq >>> 0, size), ...option, ...u32Bytes(item.length), ...item]));
     } else {
       stream.push(frame(seq >>> 0, ack, item));
@@ -92,7 +93,9 @@ function randomChunks(random: Random, stream: Uint8Array, most: number): Uint8Ar
 
 function randomState(random: Random): DeframeState {
   const extended = random.oneIn(2);
-  const starts = extended ? [0, 120, 16_380, 2 ** 31 - 20, 2 ** 32 - 20] : [0, 120, 16_380, 2 ** 31 - 20];
+  // Where the varint of a seq gets longer.
+  const starts = [0, 2 ** 7 - 8, 2 ** 14 - 8, 2 ** 21 - 8, 2 ** 28 - 8, 2 ** 31 - 8];
+  if (extended) starts.push(2 ** 32 - 8);
   return {
     extended,
     next: random.pick(starts),
@@ -286,7 +289,7 @@ onBothBuilds((core) => {
       [
         "a control record above the bound [link.max]",
         { ...EXTENDED, maxItem: 20 },
-        u32Bytes(0x8000_0000 + 36),
+        u32Bytes(0x8000_0000 + 1025),
         "max",
       ],
       ["an empty payload [frame.exact]", BASE, record([]), "frame"],
@@ -348,6 +351,10 @@ onBothBuilds((core) => {
       ]);
       expect(check({ ...BASE, maxItem: 20 }, [Uint8Array.from(u32Bytes(35))])).toEqual([
         { what: "partial", at: 0, need: 39 },
+      ]);
+      // A control record may always have 1,024 bytes.
+      expect(check({ ...EXTENDED, maxItem: 20 }, [concat([record(new Uint8Array(1_024), true)])])).toEqual([
+        { what: "control", at: 4, length: 1_024 },
       ]);
     });
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, expect, test } from "vitest";
 import {
   ACK_INVALID,
+  ACK_OLD,
   RING_ACKED_SEQ,
   RING_HEAD,
   RING_HEAD_SEQ,
@@ -233,6 +234,29 @@ onBothBuilds((core) => {
       ring.take(ANY, ANY);
       expect(ring.ack(1)).toBe("new");
     });
+  });
+
+  test("a ring that is given up with unacknowledged items reads and writes no memory any more", () => {
+    for (const extended of [false, true]) {
+      const ring = new RingDriver(core, { extended, capacity: 100 });
+      for (let i = 0; i < 4; i++) ring.commit(new Uint8Array(5));
+      ring.take(30, ANY);
+      core.exports.ringMove(ring.block, 0, 0);
+      // Slots that lead out of the memory, for whoever takes address 0 for a region.
+      const low = core.memory.copyOut(0, 64);
+      core.memory.u8.fill(0x7f, 0, 64);
+      expect(core.exports.ringTake(ring.block, ANY, ANY)).toBe(0);
+      expect(core.exports.ringAck(ring.block, 0)).toBe(ACK_OLD);
+      expect(core.exports.ringAck(ring.block, 1)).toBe(ACK_OLD);
+      core.exports.ringRewind(ring.block);
+      expect(core.exports.ringTake(ring.block, ANY, ANY)).toBe(0);
+      expect(core.exports.ringAck(ring.block, 1)).toBe(ACK_OLD);
+      expect(core.exports.frameCommit(ring.block, 1)).toBe(0);
+      expect(core.exports.ringAck(ring.block, 9)).toBe(ACK_INVALID);
+      expect(ring.field(RING_HEAD_SEQ) - ring.field(RING_ACKED_SEQ)).toBe(4);
+      core.memory.u8.set(low, 0);
+      ring.release();
+    }
   });
 
   test("the ring writes the frames of the Rust crate byte for byte, ack included [frame.layout] [ack.piggyback]", () => {
