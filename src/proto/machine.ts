@@ -184,6 +184,7 @@ export class Machine {
   // --- timers
   #handshakeBy = NEVER;
   #pongBy = NEVER;
+  #pong: Bytes | null = null; // owed; only the newest PING is answered, so a flood of them costs nothing
   #pingSentAt = 0;
   #graceEndsAt = NEVER;
 
@@ -318,10 +319,10 @@ export class Machine {
     this.#signal("attached");
     this.#closeLink();
     this.#useLink(link.framing, now);
-    if (serverHello) {
-      this.#out.push(payloadFor(link.framing, encodeServerHello(serverHello)));
+    if (serverHello) this.#out.push(payloadFor(link.framing, encodeServerHello(serverHello)));
+    if (serverHello || !this.#anyHanded) {
       this.#told();
-    } else if (this.#anyHanded) {
+    } else {
       // The hello was written a while ago, and acks that went to the old link since then are lost.
       this.#ackedOnWire = UNTOLD;
       this.#ackAt = now;
@@ -581,7 +582,7 @@ export class Machine {
         }
         return;
       case TYPE_PING:
-        this.#out.push(pingRecord(TYPE_PONG, control.token));
+        this.#pong = pingRecord(TYPE_PONG, control.token);
         return;
       case TYPE_PONG:
         this.rttMs = now - this.#pingSentAt;
@@ -759,6 +760,7 @@ export class Machine {
   /** Base, where no end is on the wire: finish once everything is acknowledged [close.unread]. */
   finishWhenAcked(now: number): void {
     this.#finishOnAck = true;
+    if (!this.#everOpen && this.ring.length === 0) return this.#finish(null); // nobody knows of this session
     this.#checkEnd(now);
   }
   #finishOnAck = false;
@@ -806,6 +808,11 @@ export class Machine {
     const control = this.#out.shift();
     if (control) return this.#give(control, false);
     if (this.#state !== "open" || this.#parting) return null;
+    if (this.#pong) {
+      const pong = this.#pong;
+      this.#pong = null;
+      return this.#give(pong, false);
+    }
     if (now >= this.#ackAt) {
       const ack = this.#makeAck();
       if (ack) return this.#give(ack, false);
@@ -860,6 +867,7 @@ export class Machine {
     this.#parting = false;
     this.#confirmPending = false;
     this.#out.length = 0;
+    this.#pong = null;
     this.#writes.length = 0;
     this.#handshakeBy = this.#pongBy = this.#gapAt = this.#needSince = NEVER;
     this.#held.clear();
