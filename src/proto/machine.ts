@@ -16,13 +16,7 @@
 //
 // An acceptor's link spends its greeting outside of the session (greeting.ts), so a link that fails there has no
 // effect here. That both directions have ended is a fact (`bothEnded`), not a state: links still come and go in it.
-import {
-  EXTENDED,
-  RECV_HANDED,
-  RECV_MAX_ITEM,
-  RECV_NEXT,
-  SEND_MAX_ITEM,
-} from "../../assembly/abi.js";
+import { EXTENDED, RECV_HANDED, RECV_MAX_ITEM, RECV_NEXT, SEND_MAX_ITEM } from "../../assembly/abi.js";
 import { ConduitError, linkError, sessionLost, violation } from "../errors.js";
 import type { ResolvedLimits } from "../limits.js";
 import type { Bytes, Framing } from "../link/link.js";
@@ -51,7 +45,14 @@ import {
   volatileRecord,
 } from "./control.js";
 import { Deframer, type ItemBatch } from "./deframer.js";
-import { decodeServerHello, encodeClientHello, encodeServerHello, HelloReader, payloadFor, type ServerHello } from "./handshake.js";
+import {
+  decodeServerHello,
+  encodeClientHello,
+  encodeServerHello,
+  HelloReader,
+  payloadFor,
+  type ServerHello,
+} from "./handshake.js";
 import { ReplayRing, type Undelivered } from "./replay.js";
 import { ResumeKeys } from "./resume-keys.js";
 
@@ -424,7 +425,9 @@ export class Machine {
       this.#unhandedRecords > 1 &&
       this.#unhandedBytes > this.#limits.receiveWindow
     ) {
-      return this.#fail(violation("ext.window", `more than receiveWindow (${this.#limits.receiveWindow}) bytes unhanded`));
+      return this.#fail(
+        violation("ext.window", `more than receiveWindow (${this.#limits.receiveWindow}) bytes unhanded`),
+      );
     }
     this.#events.push({ type: "batch", batch });
   }
@@ -434,7 +437,9 @@ export class Machine {
   #handleGap(deframer: Deframer, now: number): void {
     if (this.profile === "extended") {
       this.#flush(deframer);
-      return this.#fail(violation("recv.gap", `seq ${deframer.gapSeq} where ${this.#field(RECV_NEXT)} was due`));
+      return this.#fail(
+        violation("recv.gap", `seq ${deframer.gapSeq} where ${this.#field(RECV_NEXT)} was due`),
+      );
     }
     // Frames held earlier may be due by now: then this one is no gap any more, the next scan takes it.
     if (this.#held.has(this.#field(RECV_NEXT))) {
@@ -449,7 +454,10 @@ export class Machine {
     }
     deframer.skip();
     if (this.#gapAt === NEVER) this.#gapAt = now + this.#limits.gapTimeoutMs;
-    if (this.#held.size > MAX_HELD_FRAMES || this.#heldBytes > this.#limits.receiveWindow / HELD_WINDOW_SHARE) {
+    if (
+      this.#held.size > MAX_HELD_FRAMES ||
+      this.#heldBytes > this.#limits.receiveWindow / HELD_WINDOW_SHARE
+    ) {
       this.#flush(deframer);
       this.#dropForGap();
     }
@@ -528,9 +536,19 @@ export class Machine {
     }
     switch (this.#comparePeerPosition(hello.lastReceived)) {
       case "before":
-        return this.#finish(sessionLost("peer-restarted", "the acceptor has forgotten items that it acknowledged [resume.lost]"));
+        return this.#finish(
+          sessionLost(
+            "peer-restarted",
+            "the acceptor has forgotten items that it acknowledged [resume.lost]",
+          ),
+        );
       case "beyond":
-        return this.#fail(violation("ack.invalid", "the acceptor's last_received lies beyond everything that was ever written"));
+        return this.#fail(
+          violation(
+            "ack.invalid",
+            "the acceptor's last_received lies beyond everything that was ever written",
+          ),
+        );
     }
     this.#key = hello.resumeKey;
     this.#peerPosition = hello.lastReceived;
@@ -637,27 +655,42 @@ export class Machine {
     const greeting = this.role === "initiator" && this.#state === "greeting";
     const said = reason === "" ? "" : `: ${reason}`;
     const aborted = (what: string) =>
-      new ConduitError("CONDUIT_ABORTED", "peer", `${what}${said}`, { retryAfterMs: retryAfterMs || undefined });
+      new ConduitError("CONDUIT_ABORTED", "peer", `${what}${said}`, {
+        retryAfterMs: retryAfterMs || undefined,
+      });
     switch (code) {
       case AbortCode.ended:
-        return this.#finish(this.bothEnded ? null : (this.#refused ?? aborted("the peer has ended the session")));
+        return this.#finish(
+          this.bothEnded ? null : (this.#refused ?? aborted("the peer has ended the session")),
+        );
       case AbortCode.violation:
-        return this.#finish(new ConduitError("CONDUIT_PROTOCOL", "local", `the peer reports a violation${said}`));
+        return this.#finish(
+          new ConduitError("CONDUIT_PROTOCOL", "local", `the peer reports a violation${said}`),
+        );
       case AbortCode.unauthorized: {
-        const error = new ConduitError("CONDUIT_UNAUTHORIZED", "peer", `the acceptor refused the credentials${said}`);
+        const error = new ConduitError(
+          "CONDUIT_UNAUTHORIZED",
+          "peer",
+          `the acceptor refused the credentials${said}`,
+        );
         // Only this link is refused; whether to try again with other credentials is not decided here.
         return greeting ? this.#drop(error, false) : this.#finish(error);
       }
       case AbortCode.expired:
         return this.#finish(this.bothEnded ? null : sessionLost("expired", `the session has expired${said}`));
       case AbortCode.unknown:
-        return this.#finish(this.bothEnded ? null : sessionLost("rejected", `the acceptor does not know this session${said}`));
+        return this.#finish(
+          this.bothEnded ? null : sessionLost("rejected", `the acceptor does not know this session${said}`),
+        );
       case AbortCode.shutdown:
         return this.#finish(this.bothEnded ? null : aborted("the peer shuts down"));
       case AbortCode.overloaded:
         if (greeting && !this.#refused && this.ring.writtenSeq === 0 && !this.#anyHanded) {
           return this.#drop(
-            new ConduitError("CONDUIT_LINK", "peer", `the acceptor is overloaded${said}`, { fatal: false, retryAfterMs }),
+            new ConduitError("CONDUIT_LINK", "peer", `the acceptor is overloaded${said}`, {
+              fatal: false,
+              retryAfterMs,
+            }),
             false,
           );
         }
@@ -676,13 +709,20 @@ export class Machine {
       this.#handshakeBy = NEVER;
       if (this.#refused) return this.#finish(this.#refused);
       this.#drop(
-        new ConduitError("CONDUIT_HANDSHAKE_TIMEOUT", "peer", "the handshake was not complete in handshakeTimeoutMs", { fatal: false }),
+        new ConduitError(
+          "CONDUIT_HANDSHAKE_TIMEOUT",
+          "peer",
+          "the handshake was not complete in handshakeTimeoutMs",
+          { fatal: false },
+        ),
         false,
       );
     }
     if (now >= this.#graceEndsAt) {
       this.#graceEndsAt = NEVER;
-      this.#finish(this.bothEnded ? null : sessionLost("expired", "no new link came within graceMs [resume.grace]"));
+      this.#finish(
+        this.bothEnded ? null : sessionLost("expired", "no new link came within graceMs [resume.grace]"),
+      );
     }
     if (this.#state === "open") {
       if (now >= this.#gapAt) {
@@ -705,7 +745,10 @@ export class Machine {
         this.#drop(linkError(`the peer was silent for idleTimeoutMs (${idleTimeoutMs}) [base.idle]`), false);
       }
     } else if (now >= this.#pongBy) {
-      this.#drop(linkError(`no answer to PING within keepaliveTimeoutMs (${keepaliveTimeoutMs}) [ext.ping]`), false);
+      this.#drop(
+        linkError(`no answer to PING within keepaliveTimeoutMs (${keepaliveTimeoutMs}) [ext.ping]`),
+        false,
+      );
     } else if (keepaliveMs > 0 && this.#pongBy === NEVER && now >= this.#lastHeard + keepaliveMs) {
       this.#pingSentAt = now;
       this.#pongBy = now + keepaliveTimeoutMs;
@@ -779,7 +822,12 @@ export class Machine {
   sendVolatile(item: Uint8Array): boolean {
     if (this.profile !== "extended" || this.#state !== "open" || this.#parting) return false;
     if (item.length > this.#field(SEND_MAX_ITEM)) {
-      throw new ConduitError("CONDUIT_FRAME_TOO_LARGE", "local", `an item of ${item.length} bytes is larger than maxFrameBytes`, { fatal: false });
+      throw new ConduitError(
+        "CONDUIT_FRAME_TOO_LARGE",
+        "local",
+        `an item of ${item.length} bytes is larger than maxFrameBytes`,
+        { fatal: false },
+      );
     }
     this.#out.push(volatileRecord(item));
     return true;
@@ -819,7 +867,10 @@ export class Machine {
     }
     const bare = this.#framing === "message" && this.profile === "base";
     const max = bare ? 1 : this.#framing === "message" ? this.#maxMessage : MAX_WRITE_BYTES;
-    const view = this.ring.take(max, this.profile === "extended" ? (this.peer.receiveWindow ?? SEQS - 1) : SEQS - 1);
+    const view = this.ring.take(
+      max,
+      this.profile === "extended" ? (this.peer.receiveWindow ?? SEQS - 1) : SEQS - 1,
+    );
     if (!view) return null;
     return this.#give(bare ? view.subarray(4) : view, true);
   }
@@ -1075,7 +1126,10 @@ export class Machine {
   }
 
   /** The one way out. */
-  #finish(error: ConduitError | null, abort?: { code: AbortCode; reason: string; retryAfterMs: number }): void {
+  #finish(
+    error: ConduitError | null,
+    abort?: { code: AbortCode; reason: string; retryAfterMs: number },
+  ): void {
     if (this.#state === "ended") return;
     if (abort && this.profile === "extended" && this.#state === "open") {
       this.#out.push(abortRecord(abort.code, abort.reason, abort.retryAfterMs));

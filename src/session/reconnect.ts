@@ -42,6 +42,7 @@ export class Reconnector {
   #failures = 0; // since the last progress
   #first = true;
   #downSince = now();
+  #openSince = Number.POSITIVE_INFINITY;
   #controller: AbortController | null = null;
   #skipWait: (() => void) | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -65,11 +66,15 @@ export class Reconnector {
   /** The link is open. */
   noteOpen(): void {
     this.#downSince = Number.POSITIVE_INFINITY;
+    this.#openSince = now();
   }
 
   /** Gets a link, unless that is under way already. `immediately`: without the backoff, and ending one that waits. */
   start(error: ConduitError | null, immediately = false, atLeastMs = 0): void {
     if (this.#stopped) return;
+    // An idle session makes no progress, but a link that outlived the longest wait was no failure.
+    if (now() - this.#openSince > this.#capMs) this.#failures = 0;
+    this.#openSince = Number.POSITIVE_INFINITY;
     if (this.#downSince === Number.POSITIVE_INFINITY) this.#downSince = now();
     if (this.#running) {
       if (immediately) this.#skipWait?.();
