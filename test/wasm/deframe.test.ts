@@ -338,6 +338,15 @@ onBothBuilds((core) => {
       ]);
     });
 
+    test("an ack that the last payload cuts off is not read beyond its end [frame.exact]", () => {
+      for (let length = 0; length < 4; length++) {
+        const body = [...overlongVarint(0, 5), 1, ...Array(length).fill(0x80)];
+        expect(check(BASE, [Uint8Array.from(record(body))])).toEqual([
+          { what: "invalid", why: "frame", at: 0 },
+        ]);
+      }
+    });
+
     test("a frame with a violation has no effect, its ack included", () => {
       const driver = new DeframeDriver(core, BASE);
       const outcome = driver.feed([Uint8Array.from(record([0, 1, 5, 1, 0, 0, 0]))]);
