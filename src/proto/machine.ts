@@ -87,7 +87,7 @@ export type MachineEvent =
   | { type: "volatile"; item: Bytes }
   /** The peer has ended its direction; every item before it was in earlier batches. */
   | { type: "peer-ended" }
-  /** An ack released something: there is room, and maybe somebody waits for it. */
+  /** An ack, or the end of a write that held acknowledged bytes back, made room: maybe somebody waits for it. */
   | { type: "acked" }
   /** Give this link up. `graceful`: let it deliver what was written (Link.end), else destroy it. */
   | { type: "drop"; error: ConduitError; graceful: boolean }
@@ -353,7 +353,7 @@ export class Machine {
 
   /** The oldest write that pollTransmit() gave out is done. */
   handleWritten(now: number): void {
-    if (this.#writes.shift() && !this.#freed) this.ring.written();
+    if (this.#writes.shift() && !this.#freed) this.#releasing(() => this.ring.written());
     if (this.#state === "ended") this.#free();
     else this.#noteEmptyRing(now);
   }
@@ -923,7 +923,7 @@ export class Machine {
     this.#handshakeBy = this.#pongBy = this.#gapAt = this.#needSince = NEVER;
     this.#held.clear();
     this.#heldBytes = 0;
-    if (!this.#freed) this.ring.dropPending();
+    if (!this.#freed) this.#releasing(() => this.ring.dropPending());
     if (this.#state === "ended") this.#free();
   }
 
@@ -1017,6 +1017,13 @@ export class Machine {
     this.#enterFin();
     this.#noteEmptyRing(now);
     this.#checkEnd(now);
+  }
+
+  /** Room that comes without an ack is told like one: a full ring waits for nothing else. */
+  #releasing(release: () => void): void {
+    const { heldBack } = this.ring;
+    release();
+    if (heldBack && this.#state !== "ended") this.#events.push({ type: "acked" });
   }
 
   /** A valid frame on the link that offered the key: the initiator has it [resume.commit]. */

@@ -16,6 +16,8 @@ import {
   RING_HEAD_SEQ,
   RING_IN_FLIGHT,
   RING_LIMIT,
+  RING_PIN_SEQ,
+  RING_PINNED,
   RING_SENT,
   RING_SENT_SEQ,
   RING_UNSENT,
@@ -126,12 +128,20 @@ export class ReplayRing {
     if (item !== 0) return item;
     const maxItem = this.#field(SEND_MAX_ITEM);
     if (length > maxItem) {
-      throw refused("CONDUIT_FRAME_TOO_LARGE", `an item of ${length} bytes is larger than maxFrameBytes (${maxItem})`);
+      throw refused(
+        "CONDUIT_FRAME_TOO_LARGE",
+        `an item of ${length} bytes is larger than maxFrameBytes (${maxItem})`,
+      );
     }
     if (this.exhausted) {
-      throw new ConduitError("CONDUIT_SESSION_LOST", "local", "the base profile's sequence numbers are used up [seq.serial]", {
-        reason: "sequence-exhausted",
-      });
+      throw new ConduitError(
+        "CONDUIT_SESSION_LOST",
+        "local",
+        "the base profile's sequence numbers are used up [seq.serial]",
+        {
+          reason: "sequence-exhausted",
+        },
+      );
     }
     this.#grow(length + MAX_OVERHEAD);
     const retried = this.#core.exports.ringReserve(this.block, length);
@@ -194,6 +204,12 @@ export class ReplayRing {
     this.#pendingOffset.push(offset);
     this.#pendingSeq.push(seq);
     return this.#core.memory.view(region + offset, length);
+  }
+
+  /** Pending writes still read what was acknowledged: there is less room than usedBytes says. */
+  get heldBack(): boolean {
+    const pinned = this.#field(RING_PINNED) !== 0 && ((this.#field(RING_PIN_SEQ) - this.ackedSeq) | 0) < 0;
+    return pinned || this.#retired.size > 0;
   }
 
   /** The oldest pending write is done with its bytes. */
@@ -299,10 +315,16 @@ export class ReplayRing {
     const more = region - this.#regionBytes;
     if (region > GUARANTEED_BYTES) {
       if (this.#thread.used + more > maxMemoryBytes) {
-        throw refused("CONDUIT_MEMORY", `the rings of this thread would exceed maxMemoryBytes (${maxMemoryBytes})`);
+        throw refused(
+          "CONDUIT_MEMORY",
+          `the rings of this thread would exceed maxMemoryBytes (${maxMemoryBytes})`,
+        );
       }
       if (this.#tenant && !this.#tenant.fits(more)) {
-        throw refused("CONDUIT_MEMORY", `the rings of this tenant would exceed its MemoryBudget (${this.#tenant.bytes})`);
+        throw refused(
+          "CONDUIT_MEMORY",
+          `the rings of this tenant would exceed its MemoryBudget (${this.#tenant.bytes})`,
+        );
       }
     }
     const base = memory.allocate(region);
@@ -345,11 +367,17 @@ export class ReplayRing {
   }
 }
 
-function refused(code: "CONDUIT_FRAME_TOO_LARGE" | "CONDUIT_MEMORY" | "CONDUIT_REPLAY_FULL", what: string): ConduitError {
+function refused(
+  code: "CONDUIT_FRAME_TOO_LARGE" | "CONDUIT_MEMORY" | "CONDUIT_REPLAY_FULL",
+  what: string,
+): ConduitError {
   return new ConduitError(code, "local", what, { fatal: false });
 }
 
 /** The ring is at its bound: the item was not accepted, nothing is lost [replay.bound]. */
 export function replayFull(replayBytes: number): ConduitError {
-  return refused("CONDUIT_REPLAY_FULL", `the replay ring is full (replayBytes ${replayBytes}) [replay.bound]`);
+  return refused(
+    "CONDUIT_REPLAY_FULL",
+    `the replay ring is full (replayBytes ${replayBytes}) [replay.bound]`,
+  );
 }

@@ -4,7 +4,7 @@ import type { ConduitError } from "../../src/errors.js";
 import type { ResolvedLimits } from "../../src/limits.js";
 import type { Bytes } from "../../src/link/link.js";
 import { AbortCode, abortRecord } from "../../src/proto/control.js";
-import { Greeting, type GreetingStep, type Grave, rejection } from "../../src/proto/greeting.js";
+import { type Grave, Greeting, type GreetingStep, rejection } from "../../src/proto/greeting.js";
 import { encodeServerHello, payloadFor } from "../../src/proto/handshake.js";
 import { Machine, type Profile } from "../../src/proto/machine.js";
 import { Registry } from "../../src/proto/registry.js";
@@ -151,7 +151,9 @@ class Arrival {
   }
 
   start(): void {
-    this.#timeout = this.#world.after(this.#host.options.handshakeTimeoutMs, () => this.#drop("handshake timeout"));
+    this.#timeout = this.#world.after(this.#host.options.handshakeTimeoutMs, () =>
+      this.#drop("handshake timeout"),
+    );
     this.#end.start({
       bytes: (chunk) => {
         if (!this.#over) this.#take(this.#greeting.handleBytes(chunk));
@@ -199,17 +201,23 @@ class Arrival {
     const { registry, options } = this.#host;
     const hello = this.#greeting.hello!;
     const verdict = registry.judge(hello, this.#world.now);
-    this.#world.log("acceptor", () => `${this.#link.name} says hello with key ${keyName(hello.resumeKey)}, received ${hello.lastReceived}: ${verdict.kind}`);
+    this.#world.log(
+      "acceptor",
+      () =>
+        `${this.#link.name} says hello with key ${keyName(hello.resumeKey)}, received ${hello.lastReceived}: ${verdict.kind}`,
+    );
     if (verdict.kind === "refuse") {
       return this.#refuse(rejection(this.#greeting.framing, hello, verdict.grave), "hello");
     }
-    const extended = verdict.kind === "resume" ? hello.extended : hello.extended && options.supports === "extended";
+    const extended =
+      verdict.kind === "resume" ? hello.extended : hello.extended && options.supports === "extended";
     if (verdict.kind === "new" && extended) {
       this.#key = this.#host.freshKey();
       this.#write({ rejected: false, extended, resumeKey: this.#key, lastReceived: null });
       return this.#take(this.#greeting.expectSettings());
     }
-    const session = verdict.kind === "resume" ? verdict.session : this.#host.newSession(this.#conduit, "base");
+    const session =
+      verdict.kind === "resume" ? verdict.session : this.#host.newSession(this.#conduit, "base");
     const serverHello = session.machine.serverHello(hello, this.#host.freshKey());
     registry.update(session);
     if (!extended) return this.#attach(session, serverHello);
@@ -238,14 +246,23 @@ class Arrival {
   }
 
   #attach(session: Session, serverHello: ReturnType<Machine["serverHello"]> | null): void {
-    this.#world.log("acceptor", () => `${this.#link.name} goes to ${session.name}, keys ${session.machine.keys.valid.map(keyName)}`);
+    this.#world.log(
+      "acceptor",
+      () => `${this.#link.name} goes to ${session.name}, keys ${session.machine.keys.valid.map(keyName)}`,
+    );
     this.#leave();
     this.#host.noteLink(this.#link, session);
     const { nature } = this.#link;
     const { hello, settings } = this.#greeting;
     session.attach(this.#end, () => {
       session.machine.handleAttached(
-        { framing: nature.framing, pausable: nature.pausable, hello: hello!, settings, offeredKey: this.#key },
+        {
+          framing: nature.framing,
+          pausable: nature.pausable,
+          hello: hello!,
+          settings,
+          offeredKey: this.#key,
+        },
         serverHello,
         this.#world.now,
       );

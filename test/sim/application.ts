@@ -70,14 +70,7 @@ export class Application {
   #blocked = false;
   #stopped = false;
 
-  constructor(
-    world: World,
-    name: string,
-    machine: Machine,
-    plan: Plan,
-    peerPlan: Plan,
-    changed: () => void,
-  ) {
+  constructor(world: World, name: string, machine: Machine, plan: Plan, peerPlan: Plan, changed: () => void) {
     this.#world = world;
     this.#name = name;
     this.#machine = machine;
@@ -102,7 +95,8 @@ export class Application {
         return this.#take(event.batch);
       case "volatile": {
         const number = new DataView(event.item.buffer, event.item.byteOffset).getUint32(0, true);
-        if (number !== (0xffff_ffff ^ this.#peerPlan.salt) >>> 0) throw new Broken(`${this.#name}: a volatile item is torn`);
+        if (number !== (0xffff_ffff ^ this.#peerPlan.salt) >>> 0)
+          throw new Broken(`${this.#name}: a volatile item is torn`);
         return;
       }
       case "peer-ended":
@@ -190,12 +184,18 @@ export class Application {
       const size = spans[i + 1];
       let intact = size === sizes[number];
       for (let j = 0; intact && j < size; j++) intact = bytes[spans[i] + j] === byteOf(salt, number, j);
-      if (!intact) throw new Broken(`${this.#name}: item ${number} is lost, repeated or changed (${size} bytes, ${sizes[number]} due)`);
+      if (!intact)
+        throw new Broken(
+          `${this.#name}: item ${number} is lost, repeated or changed (${size} bytes, ${sizes[number]} due)`,
+        );
     }
     const items = spans.length / 2;
     this.#world.log(this.#name, () => `received up to item ${this.received - 1}`);
     if (this.#plan.handMs === 0) return this.#hand(items, batch.recordBytes);
-    this.#waiting.push({ sizes: Array.from(spans).filter((_, i) => i % 2 === 1), recordBytes: batch.recordBytes });
+    this.#waiting.push({
+      sizes: Array.from(spans).filter((_, i) => i % 2 === 1),
+      recordBytes: batch.recordBytes,
+    });
     this.#handLater();
   }
 
@@ -219,7 +219,10 @@ export class Application {
   #hand(items: number, recordBytes: number): void {
     const { throwAt } = this.#plan;
     if (throwAt >= 0 && this.handedItems + items > throwAt) {
-      this.#machine.abort(new ConduitError("CONDUIT_HANDLER", "local", "the handler threw"), AbortCode.handler);
+      this.#machine.abort(
+        new ConduitError("CONDUIT_HANDLER", "local", "the handler threw"),
+        AbortCode.handler,
+      );
       return;
     }
     this.handedItems += items;

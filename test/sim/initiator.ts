@@ -1,8 +1,8 @@
 // The initiator's host: dials, gives the machine its link, and dials again after the backoff [resume.retry].
 import { ConduitError } from "../../src/errors.js";
+import type { ResolvedLimits } from "../../src/limits.js";
 import { backoffMs } from "../../src/proto/backoff.js";
 import type { Machine } from "../../src/proto/machine.js";
-import type { ResolvedLimits } from "../../src/limits.js";
 import type { AcceptorHost, Session } from "./acceptor.js";
 import { Side } from "./side.js";
 import { type LinkNature, SimLink } from "./sim-link.js";
@@ -76,7 +76,8 @@ export class Initiator extends Side {
   protected override onOpen(): void {
     const session = this.#acceptor.sessionOn(this.#sim!);
     if (session === null) throw new Broken(`${this.name}: open on a link that no session has`);
-    if (this.session !== null && this.session !== session) throw new Broken(`${this.name}: open with another session`);
+    if (this.session !== null && this.session !== session)
+      throw new Broken(`${this.name}: open with another session`);
     this.session = session;
   }
 
@@ -108,7 +109,9 @@ export class Initiator extends Side {
     this.#sim = sim;
     this.useLink(sim.initiator);
     this.machine.handleLinkUp({ framing: sim.nature.framing }, world.now);
-    world.after(world.calm ? 1 : world.random.below(this.#dial.acceptMs + 1), () => this.#acceptor.accept(sim, this.conduit));
+    world.after(world.calm ? 1 : world.random.below(this.#dial.acceptMs + 1), () =>
+      this.#acceptor.accept(sim, this.conduit),
+    );
     this.drain();
   }
 }

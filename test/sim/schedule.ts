@@ -121,7 +121,9 @@ function run(seed: number, traced: boolean, made?: (world: World) => void): Outc
       capMs: random.pick([100, 2_000]),
       vanishAt: conduit.story === "vanish" ? random.below(chaosMs + 1) : Number.POSITIVE_INFINITY,
     });
-    initiator.app = new Application(world, initiator.name, machine, initiatorPlan, acceptorPlan, () => initiator.drain());
+    initiator.app = new Application(world, initiator.name, machine, initiatorPlan, acceptorPlan, () =>
+      initiator.drain(),
+    );
     initiator.start();
     return initiator;
   });
@@ -133,8 +135,11 @@ function run(seed: number, traced: boolean, made?: (world: World) => void): Outc
   });
   while (world.step()) {
     if (world.events > MAX_EVENTS) throw new Broken("no end: too many events");
-    const everybodyThrough = initiators.every(({ finished }, index) => finished || conduits[index].story === "vanish");
-    if (!everybodyThrough && world.now > chaosMs + CALM_MS) throw new Broken(`no end: ${standing(initiators)}`);
+    const everybodyThrough = initiators.every(
+      ({ finished }, index) => finished || conduits[index].story === "vanish",
+    );
+    if (!everybodyThrough && world.now > chaosMs + CALM_MS)
+      throw new Broken(standing(initiators.filter(({ finished }) => !finished)));
   }
   for (const [index, initiator] of initiators.entries()) {
     judge(conduits[index], initiator, host);
@@ -212,7 +217,8 @@ function drawLimits(random: Random): ResolvedLimits {
 
 function drawPlan(random: Random, maxItem: number, chaosMs: number): Plan {
   const kind = random.below(4);
-  const count = kind === 0 ? random.between(0, 250) : kind === 1 ? random.between(1, 60) : random.between(1, 25);
+  const count =
+    kind === 0 ? random.between(0, 250) : kind === 1 ? random.between(1, 60) : random.between(1, 25);
   const largest = Math.min(maxItem, [40, 1_500, 2_048, 40_000][kind]);
   const sizes = Array.from({ length: count }, () =>
     random.oneIn(6) ? 0 : random.oneIn(8) ? largest : random.below(largest + 1),
@@ -299,17 +305,18 @@ function disturb(world: World, initiators: Initiator[], chaosMs: number, everyMs
 function setSeqs(core: Core, machine: Machine, sends: number, receives: number): void {
   const word = machine.ring.block >>> 2;
   const { u32 } = core.memory;
-  for (const field of [RING_ACKED_SEQ, RING_SENT_SEQ, RING_WRITTEN_SEQ, RING_HEAD_SEQ]) u32[word + (field >>> 2)] = sends;
+  for (const field of [RING_ACKED_SEQ, RING_SENT_SEQ, RING_WRITTEN_SEQ, RING_HEAD_SEQ])
+    u32[word + (field >>> 2)] = sends;
   for (const field of [RECV_NEXT, RECV_HANDED]) u32[word + (field >>> 2)] = receives;
 }
 
 // ==================================================================== judging
 
-function standing(initiators: Initiator[]): string {
-  return initiators
+function standing(stuck: Initiator[]): string {
+  return stuck
     .map(({ app, machine, session, link, name }) => {
       const peer = session?.app;
-      return `${name} ${machine.state}${link ? "" : " without link"} sent ${app.sent} received ${app.received} of ${peer?.sent}, peer received ${peer?.received}`;
+      return `${name} has no end: ${machine.state}${link ? "" : " without link"} sent ${app.sent} received ${app.received} of ${peer?.sent}, peer received ${peer?.received}`;
     })
     .join("; ");
 }
@@ -321,7 +328,8 @@ function judge(conduit: Conduit, initiator: Initiator, host: AcceptorHost): void
   const { session } = initiator;
   for (const other of host.sessions) {
     if (other !== session && other.name.startsWith(`a${initiator.conduit}.`) && other.app.received > 0) {
-      if (session !== null || conduit.offered === "base") throw new Broken(`${other.name} has items of a session that never was`);
+      if (session !== null || conduit.offered === "base")
+        throw new Broken(`${other.name} has items of a session that never was`);
     }
   }
   if (!own.finished) {
@@ -329,7 +337,8 @@ function judge(conduit: Conduit, initiator: Initiator, host: AcceptorHost): void
     throw new Broken(`${name} has not finished`);
   }
   if (!session) {
-    if (conduit.story === "complete") throw new Broken(`${name} has never been open: ${own.finished.error?.message}`);
+    if (conduit.story === "complete")
+      throw new Broken(`${name} has never been open: ${own.finished.error?.message}`);
     return;
   }
   const peer = session.app;
@@ -342,12 +351,17 @@ function judge(conduit: Conduit, initiator: Initiator, host: AcceptorHost): void
     [name, own, peer, conduit.initiatorPlan],
     [session.name, peer, own, conduit.acceptorPlan],
   ] as const) {
-    if (app.received !== other.sent) throw new Broken(`${side} received ${app.received} of ${other.sent} items`);
+    if (app.received !== other.sent)
+      throw new Broken(`${side} received ${app.received} of ${other.sent} items`);
     const { error } = app.finished!;
     // Base: a side that does not close learns of the other's close as a refusal, or not at all [close.unread].
-    const refusal = base && error?.code === "CONDUIT_SESSION_LOST" && (error.reason === "rejected" || error.reason === "expired");
+    const refusal =
+      base &&
+      error?.code === "CONDUIT_SESSION_LOST" &&
+      (error.reason === "rejected" || error.reason === "expired");
     if (error !== null && !refusal) throw new Broken(`${side} ended with ${error.code}: ${error.message}`);
-    if (plan.closes && error !== null && other.finished!.error !== null) throw new Broken(`${side}: nobody closed cleanly`);
+    if (plan.closes && error !== null && other.finished!.error !== null)
+      throw new Broken(`${side}: nobody closed cleanly`);
   }
 }
 
@@ -356,12 +370,16 @@ function checkUndelivered(name: string, app: Application, plan: Plan, peer: Appl
   const { undelivered, error } = app.finished!;
   const { items, firstUnsent } = undelivered;
   const acked = app.sent - items.length;
-  if (error === null && items.length > 0) throw new Broken(`${name} ended cleanly with ${items.length} items undelivered`);
-  if (acked > peer.handedItems) throw new Broken(`${name}: ${acked} items acknowledged, ${peer.handedItems} handed`);
-  if (peer.received > acked + firstUnsent) throw new Broken(`${name}: item ${peer.received - 1} arrived and was never written`);
+  if (error === null && items.length > 0)
+    throw new Broken(`${name} ended cleanly with ${items.length} items undelivered`);
+  if (acked > peer.handedItems)
+    throw new Broken(`${name}: ${acked} items acknowledged, ${peer.handedItems} handed`);
+  if (peer.received > acked + firstUnsent)
+    throw new Broken(`${name}: item ${peer.received - 1} arrived and was never written`);
   for (const [index, item] of items.entries()) {
     const number = acked + index;
-    if (!same(item, itemOf(plan.salt, number, plan.sizes[number]))) throw new Broken(`${name}: undelivered item ${number} is damaged`);
+    if (!same(item, itemOf(plan.salt, number, plan.sizes[number])))
+      throw new Broken(`${name}: undelivered item ${number} is damaged`);
   }
 }
 

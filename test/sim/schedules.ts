@@ -10,13 +10,16 @@ export function schedules(worker: number): void {
   const { SEED, SIM_SCHEDULES = "2000", SIM_FROM = "1", SOAK_MINUTES } = process.env;
   const from = Number(SIM_FROM);
   if (SEED !== undefined) {
-    if (worker === 0) test(`every item once and in order under chaos, SEED=${SEED}`, () => void runSchedule(Number(SEED)));
+    if (worker === 0)
+      test(`every item once and in order under chaos, SEED=${SEED}`, () => void runSchedule(Number(SEED)));
     else test("leaves a single seed to the other file", () => expect(SEED).toMatch(/^\d+$/));
     return;
   }
   if (SOAK_MINUTES !== undefined) {
     const ms = Number(SOAK_MINUTES) * 60_000;
-    test(`every item once and in order under chaos for ${SOAK_MINUTES} minutes`, { timeout: ms + 60_000 }, () => {
+    test(`every item once and in order under chaos for ${SOAK_MINUTES} minutes`, {
+      timeout: ms + 60_000,
+    }, () => {
       const until = performance.now() + ms;
       let runs = 0;
       for (let seed = from + worker; performance.now() < until; seed += WORKERS, runs++) runSchedule(seed);

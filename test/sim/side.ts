@@ -146,11 +146,14 @@ export abstract class Side {
     if (this.finished) return;
     const { machine, limits } = this;
     const { ring } = machine;
-    if (ring.usedBytes > limits.replayBytes) throw new Broken(`${this.name}: ${ring.usedBytes} bytes in the ring`);
-    if (ring.capacityBytes > limits.replayBytes) throw new Broken(`${this.name}: a ring of ${ring.capacityBytes} bytes`);
+    if (ring.usedBytes > limits.replayBytes)
+      throw new Broken(`${this.name}: ${ring.usedBytes} bytes in the ring`);
+    if (ring.capacityBytes > limits.replayBytes)
+      throw new Broken(`${this.name}: a ring of ${ring.capacityBytes} bytes`);
     const onWire = machine.profile === "base" ? this.#slack : 0;
     const bound = limits.receiveWindow + limits.maxFrameBytes + OVERHEAD + onWire;
-    if (machine.unhandedBytes > bound) throw new Broken(`${this.name}: ${machine.unhandedBytes} bytes unhanded, bound ${bound}`);
+    if (machine.unhandedBytes > bound)
+      throw new Broken(`${this.name}: ${machine.unhandedBytes} bytes unhanded, bound ${bound}`);
   }
 }
 

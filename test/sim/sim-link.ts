@@ -237,7 +237,8 @@ export class LinkEnd {
 
   #deliver(): void {
     const pipe = this.in;
-    if (pipe.delivering?.run || pipe.wireBytes === 0 || this.paused || this.sink === null || this.over) return;
+    if (pipe.delivering?.run || pipe.wireBytes === 0 || this.paused || this.sink === null || this.over)
+      return;
     const { latencyMs, jitterMs } = this.link.nature;
     const delay = latencyMs + (jitterMs === 0 ? 0 : this.#world.random.below(jitterMs));
     pipe.delivering = this.#world.after(delay, () => this.#arrive());

@@ -14,7 +14,7 @@ export class Broken extends Error {
   override readonly name = "Broken";
 }
 
-const TRACE_LINES = 160;
+const TRACE_LINES = Number(process.env.TRACE_LINES ?? 160);
 
 export class World {
   now = 0;
@@ -65,7 +65,10 @@ export class World {
   trace(conduit?: string): string {
     const lines = this.#trace ?? [];
     const about = conduit === undefined ? /./ : new RegExp(`\\b[iaL]${conduit}\\b|world`);
-    return lines.filter((line) => about.test(line)).slice(-TRACE_LINES).join("\n");
+    return lines
+      .filter((line) => about.test(line))
+      .slice(-TRACE_LINES)
+      .join("\n");
   }
 
   #push(timer: Timer): void {
