@@ -1092,7 +1092,11 @@ export class Machine {
   #checkEnd(now: number): void {
     if (this.#state === "ended") return;
     if (this.profile === "base") {
-      if (this.#finishOnAck && this.#everOpen && this.ring.length === 0) this.#finish(null);
+      if (!this.#finishOnAck || !this.#everOpen || this.ring.length > 0) return;
+      // The peer may be closing too: with our last ack it can do so cleanly, later it would be refused.
+      const ack = this.#state === "open" ? this.#makeAck() : null;
+      if (ack) this.#out.push(ack);
+      this.#finish(null);
       return;
     }
     if (!this.bothEnded) return;

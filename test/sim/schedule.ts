@@ -10,11 +10,12 @@ import {
 } from "../../assembly/abi.js";
 import { type ResolvedLimits, resolveLimits } from "../../src/limits.js";
 import { Machine, type Profile } from "../../src/proto/machine.js";
-import { Core } from "../../src/wasm/core.js";
+import type { Core } from "../../src/wasm/core.js";
 import type { Random } from "../wasm/random.js";
 import { AcceptorHost } from "./acceptor.js";
 import { Application, itemOf, type Plan } from "./application.js";
 import { Initiator } from "./initiator.js";
+import { sharedCore } from "./shared-core.js";
 import { type LinkNature, same } from "./sim-link.js";
 import { Broken, World } from "./world.js";
 
@@ -64,24 +65,6 @@ function traceOf(seed: number): string {
     const conduit = /^[ia](\d+)/.exec((error as Error).message)?.[1];
     return `${world?.trace(conduit)}\n${(error as Error).stack}`;
   }
-}
-
-const cores = new Map<string, Core>();
-
-/** One per build: all runs share a memory, so that what one leaves behind is seen. Freed regions are overwritten. */
-function sharedCore(): Core {
-  let core = cores.get("shared");
-  if (!core) {
-    core = new Core("shared");
-    const { memory } = core;
-    const free = memory.free.bind(memory);
-    memory.free = (address, bytes) => {
-      memory.u8.fill(0xdd, address, address + bytes);
-      free(address, bytes);
-    };
-    cores.set("shared", core);
-  }
-  return core;
 }
 
 function run(seed: number, traced: boolean, made?: (world: World) => void): Outcome {
