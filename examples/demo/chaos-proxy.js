@@ -20,7 +20,8 @@ import { setTimeout as sleep } from "node:timers/promises";
  * @typedef {object} ChaosProxy
  * @property {number} port on 127.0.0.1
  * @property {number} cuts so far
- * @property {() => void} cutAll cuts what is connected now
+ * @property {number} bytes that were passed on so far, both ways together
+ * @property {() => boolean} cutAll cuts what is connected now; false = nothing was
  * @property {(mode: ChaosMode) => void} setMode "refuse" is for new connections, the others for existing ones too
  * @property {() => Promise<void>} close
  */
@@ -40,6 +41,7 @@ export async function startChaosProxy({
   /** @type {Set<{ cut(): void }>} */
   const connections = new Set();
   let cuts = 0;
+  let bytes = 0;
   /** @type {ChaosMode} */
   let mode = "forward";
   // While half-open: a promise that the next mode resolves. Everything that would pass waits for it.
@@ -64,8 +66,8 @@ export async function startChaosProxy({
       cuts++;
       // A reset drops what lies in the kernel's buffers, a close lets the peer read it first: both happen.
       const reset = random() < 0.5;
-      reset ? near.resetAndDestroy() : near.destroy();
-      reset && !("path" in target) ? far.resetAndDestroy() : far.destroy();
+      destroy(near, reset);
+      destroy(far, reset && !("path" in target));
     }
 
     /**
@@ -81,6 +83,7 @@ export async function startChaosProxy({
           await gate;
           if (to.destroyed) return;
           const room = to.write(piece.subarray(0, left));
+          bytes += Math.min(piece.length, left);
           left -= piece.length;
           if (left <= 0) return cut();
           if (!room) await drained(to);
@@ -110,7 +113,9 @@ export async function startChaosProxy({
   }
 
   function cutAll() {
+    const some = connections.size > 0;
     for (const connection of connections) connection.cut();
+    return some;
   }
 
   server.listen(0, "127.0.0.1");
@@ -120,6 +125,9 @@ export async function startChaosProxy({
     port,
     get cuts() {
       return cuts;
+    },
+    get bytes() {
+      return bytes;
     },
     cutAll,
     setMode(next) {
@@ -140,6 +148,16 @@ export async function startChaosProxy({
       await closed;
     },
   };
+}
+
+/**
+ * Node cannot reset a socket whose end is on its way: it would fail and leave the handle open.
+ * @param {net.Socket} socket
+ * @param {boolean} reset
+ */
+function destroy(socket, reset) {
+  if (reset && !socket.writableEnded) socket.resetAndDestroy();
+  else socket.destroy();
 }
 
 /**

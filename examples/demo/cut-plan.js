@@ -1,0 +1,89 @@
+// When the demo's links are cut: at random bytes, spread over the whole run, some of them within a handshake.
+import { randomFrom } from "./chaos-proxy.js";
+
+/** One cut in so many strikes within the first bytes of a link: its hello, its settings, the start of the replay. */
+const EARLY_ONE_IN = 8;
+const EARLY_BYTES = 256;
+/** The first link lives so long: until the session exists there is nothing to resume. */
+const FIRST_BYTES = 4_096;
+/** So many cuts are planned with care for the end. */
+const LAST = 5;
+
+/**
+ * @typedef {object} Plan
+ * @property {() => number | null} nextLink a link opens: after how many bytes, both ways together, is it cut?
+ * @property {() => void} stop no further cuts
+ */
+
+/**
+ * For a run of a known size. What has still to arrive is divided by the cuts that are left, anew for each link.
+ *
+ * @param {object} options
+ * @param {number} options.cuts
+ * @param {number} options.seed
+ * @param {number} options.totalBytes that have to arrive, both ways together
+ * @param {() => number} options.arrivedBytes that have arrived; the peers tell it when a link dies
+ * @param {() => number} options.passedBytes through the proxy: what a cut destroys passes again
+ * @returns {Plan}
+ */
+export function planByBytes({ cuts, seed, totalBytes, arrivedBytes, passedBytes }) {
+  const random = randomFrom(seed);
+  let left = cuts;
+  let first = true;
+
+  return {
+    nextLink() {
+      if (left === 0) return null;
+      const arrived = arrivedBytes();
+      const average = Math.max(0, totalBytes - arrived) / (left + 1);
+      // The last cuts do not count on anything passing again, so that they come before the end.
+      const stretch = left > LAST ? Math.min(4, Math.max(1, passedBytes() / Math.max(1, arrived))) : 1;
+      left--;
+      if (first) {
+        first = false;
+        return FIRST_BYTES + Math.floor(random() * average);
+      }
+      const early = random() < 1 / EARLY_ONE_IN;
+      return 1 + Math.floor(random() * (early ? EARLY_BYTES : Math.max(EARLY_BYTES, 2 * average * stretch)));
+    },
+    stop() {
+      left = 0;
+    },
+  };
+}
+
+/**
+ * For a run of a known time: cuts at random moments. What opens when one is overdue is cut within its first bytes.
+ *
+ * @param {object} options
+ * @param {number} options.cuts
+ * @param {number} options.seed
+ * @param {number} options.milliseconds
+ * @param {() => boolean} options.cutNow cuts what is connected; false = nothing was
+ * @returns {Plan}
+ */
+export function planByTime({ cuts, seed, milliseconds, cutNow }) {
+  const random = randomFrom(seed);
+  // Not in the last moments: the last cut is to be survived within the time too.
+  const moments = Array.from({ length: cuts }, () => (0.02 + 0.94 * random()) * milliseconds);
+  let overdue = 0;
+  /** @type {NodeJS.Timeout[] | null} */
+  let timers = null;
+
+  return {
+    nextLink() {
+      timers ??= moments.map((ms) =>
+        setTimeout(() => {
+          if (!cutNow()) overdue++;
+        }, ms),
+      );
+      if (overdue === 0) return null;
+      overdue--;
+      return 1 + Math.floor(random() * 64 * EARLY_BYTES);
+    },
+    stop() {
+      for (const timer of timers ?? []) clearTimeout(timer);
+      overdue = 0;
+    },
+  };
+}
