@@ -118,6 +118,8 @@ const SHRINK_AFTER_MS = 1_000;
 const MAX_HELD_FRAMES = 1_024;
 const HELD_WINDOW_SHARE = 4;
 const MAX_GAP_STRIKES = 3;
+/** A probe that brings no ack doubles the wait for the next one, so often at most [base.probe]. */
+const MAX_PROBE_DOUBLINGS = 6;
 const SEQS = 2 ** 32;
 const AGENT = "stable-conduit";
 const NEVER = Number.POSITIVE_INFINITY;
@@ -179,6 +181,7 @@ export class Machine {
   #finSeq = -1;
   #ackWanted = 0;
   #needSince = NEVER; // base: an ack is needed since then [base.probe]
+  #fruitlessProbes = 0; // since the last ack
   #lastAckAt = 0;
   #emptySince = NEVER;
 
@@ -240,7 +243,8 @@ export class Machine {
 
   /** Everything accepted was acknowledged, an end too. */
   get allAcked(): boolean {
-    return this.ring.length === 0 && !(this.#wantsFin && this.#finSeq < 0);
+    const finMissing = this.#wantsFin && this.#finSeq < 0 && !(this.profile === "base" && this.#everOpen);
+    return this.ring.length === 0 && !finMissing;
   }
 
   /** Extended: both FINs are acknowledged as far as this side knows [ext.fin]. */
@@ -770,11 +774,14 @@ export class Machine {
       return NEVER;
     }
     if (this.#needSince === NEVER) this.#needSince = now;
-    return Math.max(this.#needSince, this.#lastAckAt, this.#linkUpAt) + this.#limits.probeMs;
+    // On a link too slow for one frame in this time, probing at the same pace would stop all progress.
+    const patience = this.#limits.probeMs * 2 ** Math.min(this.#fruitlessProbes, MAX_PROBE_DOUBLINGS);
+    return Math.max(this.#needSince, this.#lastAckAt, this.#linkUpAt) + patience;
   }
 
   #probe(): void {
     this.#needSince = NEVER;
+    this.#fruitlessProbes++;
     this.#drop(linkError("a new link to learn what the peer has received [base.probe]"), true);
   }
 
@@ -1013,6 +1020,7 @@ export class Machine {
     this.#anyAcked = true;
     this.#lastAckAt = now;
     this.#needSince = NEVER;
+    this.#fruitlessProbes = 0;
     this.#events.push({ type: "acked" });
     this.#enterFin();
     this.#noteEmptyRing(now);
