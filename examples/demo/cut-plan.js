@@ -4,6 +4,8 @@ import { randomFrom } from "./chaos-proxy.js";
 /** One cut in so many strikes within the first bytes of a link: its hello, its settings, the start of the replay. */
 const EARLY_ONE_IN = 8;
 const EARLY_BYTES = 256;
+/** By time, a cut that found no link strikes within so many bytes of the next: enough for some progress. */
+const LATE_BYTES = 65_536;
 /** The first link lives so long: until the session exists there is nothing to resume. */
 const FIRST_BYTES = 4_096;
 /** So many cuts are planned with care for the end. */
@@ -53,37 +55,39 @@ export function planByBytes({ cuts, seed, totalBytes, arrivedBytes, passedBytes 
 }
 
 /**
- * For a run of a known time: cuts at random moments. What opens when one is overdue is cut within its first bytes.
+ * For a run of a known time: cuts at random moments. One that comes while no link is there strikes the next.
  *
  * @param {object} options
  * @param {number} options.cuts
  * @param {number} options.seed
  * @param {number} options.milliseconds
- * @param {() => boolean} options.cutNow cuts what is connected; false = nothing was
+ * @param {() => number} options.cutsSoFar
+ * @param {() => void} options.cutNow cuts what is connected
  * @returns {Plan}
  */
-export function planByTime({ cuts, seed, milliseconds, cutNow }) {
+export function planByTime({ cuts, seed, milliseconds, cutsSoFar, cutNow }) {
   const random = randomFrom(seed);
-  // Not in the last moments: the last cut is to be survived within the time too.
-  const moments = Array.from({ length: cuts }, () => (0.02 + 0.94 * random()) * milliseconds);
-  let overdue = 0;
+  let due = 0;
+  const strike = () => {
+    due++;
+    cutNow();
+  };
   /** @type {NodeJS.Timeout[] | null} */
   let timers = null;
 
   return {
     nextLink() {
-      timers ??= moments.map((ms) =>
-        setTimeout(() => {
-          if (!cutNow()) overdue++;
-        }, ms),
+      // From the first link on, and not in the last moments: the last cuts are to be survived within the time too.
+      timers ??= Array.from({ length: cuts }, () =>
+        setTimeout(strike, (0.03 + 0.92 * random()) * milliseconds),
       );
-      if (overdue === 0) return null;
-      overdue--;
-      return 1 + Math.floor(random() * 64 * EARLY_BYTES);
+      if (cutsSoFar() >= due) return null;
+      const early = random() < 1 / EARLY_ONE_IN;
+      return 1 + Math.floor(random() * (early ? EARLY_BYTES : LATE_BYTES));
     },
     stop() {
       for (const timer of timers ?? []) clearTimeout(timer);
-      overdue = 0;
+      due = 0;
     },
   };
 }

@@ -55,7 +55,13 @@ async function run(options) {
   const arrived = () => initiator.progress.distinct + acceptor.progress.distinct;
   const plan =
     messages === null
-      ? planByTime({ cuts, seed, milliseconds: milliseconds ?? 0, cutNow: proxy.cutAll })
+      ? planByTime({
+          cuts,
+          seed,
+          milliseconds: milliseconds ?? 0,
+          cutsSoFar: () => proxy.cuts,
+          cutNow: proxy.cutAll,
+        })
       : planByBytes({
           cuts,
           seed,
@@ -68,7 +74,7 @@ async function run(options) {
   const both = (type) => Promise.all(peers.map((peer) => peer.next(type)));
   const live = new LiveLine(options);
   /** @type {Outcome} */
-  const outcome = { initiator, acceptor, cuts: 0, seconds: 0, error: null };
+  const outcome = { initiator, acceptor, cuts: 0, wireBytes: 0, seconds: 0, error: null };
   /** @type {NodeJS.Timeout | undefined} */
   let looking;
   try {
@@ -81,6 +87,7 @@ async function run(options) {
       else if (at - moved.at > STALLED_MS) for (const peer of peers) peer.kill();
       outcome.seconds = (at - startedAt) / 1_000;
       outcome.cuts = proxy.cuts;
+      outcome.wireBytes = proxy.bytes;
       live.show(outcome);
     };
     looking = setInterval(look, LOOK_MS);

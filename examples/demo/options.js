@@ -6,10 +6,10 @@ export const HELP = `Two processes exchange messages, both ways at once, over a 
 
   npm run demo -- [options]
 
-  --messages N   messages each way, default 3000000
+  --messages N   messages each way, default 10000000
   --seconds N    send for so long instead
   --size N       bytes of a message, at least ${SMALLEST}, default 64
-  --cuts N       how often the link is cut, default 100
+  --cuts N       how often the link is cut, default 200
   --profile P    extended (default), or base: what vox-core 0.4.0 speaks
   --seed N       of the cuts, default random
   --json         one JSON object on stdout instead of the table
@@ -47,10 +47,10 @@ export function readOptions() {
   }
   return {
     /** Each way; null: `milliseconds` says when to stop. */
-    messages: timed ? null : whole("messages", 3_000_000, 1),
+    messages: timed ? null : whole("messages", 10_000_000, 1),
     milliseconds: timed ? 1_000 * whole("seconds", 0, 1, 86_400) : null,
     size: whole("size", 64, SMALLEST, 1 << 20),
-    cuts: whole("cuts", 100, 0),
+    cuts: whole("cuts", 200, 0),
     seed: whole("seed", Math.floor(Math.random() * 0xffff_ffff), 0),
     profile: /** @type {"base" | "extended"} */ (profile),
     json,

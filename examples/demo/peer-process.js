@@ -19,7 +19,6 @@ export class PeerProcess {
     reordered: 0,
     corrupted: 0,
     ringBytes: 0,
-    replayed: 0,
     maxRssMiB: 0,
   };
   /** @type {number[]} how long each resume took, milliseconds */

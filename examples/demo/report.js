@@ -8,6 +8,7 @@
  * @property {PeerProcess} initiator
  * @property {PeerProcess} acceptor
  * @property {number} cuts
+ * @property {number} wireBytes through the proxy, what was sent again included
  * @property {number} seconds since the first message
  * @property {string | null} error why it came to no end
  */
@@ -23,7 +24,7 @@ const WRONG = /** @type {const} */ (["lost", "duplicated", "reordered", "corrupt
  */
 export function summarize(
   { profile, size, seed, cuts: cutsAsked },
-  { initiator, acceptor, cuts, seconds, error },
+  { initiator, acceptor, cuts, wireBytes, seconds, error },
 ) {
   const there = direction(initiator, acceptor);
   const back = direction(acceptor, initiator);
@@ -40,17 +41,17 @@ export function summarize(
     resumeP50Ms: percentile(resumes, 0.5),
     resumeP99Ms: percentile(resumes, 0.99),
     messagesPerSecond: Math.round(sum("received") / seconds),
-    peakRssMiB: Math.max(initiator.progress.maxRssMiB, acceptor.progress.maxRssMiB),
+    peakRssMiB: rounded(Math.max(initiator.progress.maxRssMiB, acceptor.progress.maxRssMiB)),
 
     profile,
     size,
     seed,
     cutsAsked,
-    seconds,
+    seconds: rounded(seconds),
     resumes: resumes.length,
-    replayed: initiator.progress.replayed + acceptor.progress.replayed,
-    initiatorRssMiB: initiator.progress.maxRssMiB,
-    acceptorRssMiB: acceptor.progress.maxRssMiB,
+    wireBytes,
+    initiatorRssMiB: rounded(initiator.progress.maxRssMiB),
+    acceptorRssMiB: rounded(acceptor.progress.maxRssMiB),
     directions: { toAcceptor: there, toInitiator: back },
     error,
   };
@@ -90,9 +91,9 @@ export function table(summary) {
     row("", "to the acceptor", "to the initiator", "both ways"),
     ...rows,
     "",
-    `cuts          ${summary.cuts}, ${grouped(summary.replayed)} messages were sent again`,
+    `cuts          ${summary.cuts}, ${megabytes(summary.wireBytes)} on the wire for ${megabytes(summary.sent * size)} of messages`,
     `resume time   p50 ${milliseconds(resumeP50Ms)}, p99 ${milliseconds(resumeP99Ms)}, of ${summary.resumes} resumes`,
-    `throughput    ${grouped(messagesPerSecond)} messages/s, ${((messagesPerSecond * size) / 1e6).toFixed(1)} MB/s, in ${summary.seconds.toFixed(1)} s`,
+    `throughput    ${grouped(messagesPerSecond)} messages/s, ${megabytes(messagesPerSecond * size)}/s, in ${summary.seconds.toFixed(1)} s`,
     `peak RSS      initiator ${summary.initiatorRssMiB.toFixed(0)} MiB, acceptor ${summary.acceptorRssMiB.toFixed(0)} MiB`,
     `seed          ${summary.seed}`,
     "",
@@ -155,7 +156,13 @@ export class LiveLine {
  * @returns {number | null}
  */
 function percentile(sorted, p) {
-  return sorted[Math.min(sorted.length - 1, Math.floor(p * sorted.length))] ?? null;
+  if (sorted.length === 0) return null;
+  return rounded(sorted[Math.min(sorted.length - 1, Math.floor(p * sorted.length))]);
+}
+
+/** @param {number} value */
+function rounded(value) {
+  return Math.round(value * 100) / 100;
 }
 
 /** @param {number | null} value */
@@ -166,4 +173,9 @@ function milliseconds(value) {
 /** @param {number} value */
 function grouped(value) {
   return Math.round(value).toLocaleString("en-US").replaceAll(",", " ");
+}
+
+/** @param {number} bytes */
+function megabytes(bytes) {
+  return `${grouped(bytes / 1e6)} MB`;
 }
