@@ -17,7 +17,6 @@ function run(packageName, bin, ...args) {
   execFileSync(process.execPath, [join(root, bin), ...args], { stdio: "inherit" });
 }
 
-rmSync("dist", { recursive: true, force: true });
 rmSync("build/js", { recursive: true, force: true });
 await import("./build-wasm.js");
 run("typescript", "bin/tsc", "-p", "tsconfig.build.json");
