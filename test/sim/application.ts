@@ -91,6 +91,8 @@ export class Application {
   handleEvent(event: MachineEvent): void {
     if (this.finished) throw new Broken(`${this.#name}: event ${event.type} after finished`);
     switch (event.type) {
+      case "open": // the profile is known only now
+        return this.#maybeClose();
       case "batch":
         return this.#take(event.batch);
       case "volatile": {

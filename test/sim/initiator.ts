@@ -3,10 +3,17 @@ import { ConduitError } from "../../src/errors.js";
 import type { ResolvedLimits } from "../../src/limits.js";
 import { backoffMs } from "../../src/proto/backoff.js";
 import type { Machine } from "../../src/proto/machine.js";
-import type { AcceptorHost, Session } from "./acceptor.js";
+import type { Session } from "./acceptor.js";
 import { Side } from "./side.js";
 import { type LinkNature, SimLink } from "./sim-link.js";
 import { Broken, type Timer, type World } from "./world.js";
+
+/** Who answers. */
+export interface Answering {
+  accept(link: SimLink, conduit: number): void;
+  /** The session that has this link, or "unknown" where there is none to look at. */
+  sessionOn(link: SimLink): Session | null | "unknown";
+}
 
 export interface DialOptions {
   /** What the next link is like. */
@@ -23,7 +30,7 @@ export interface DialOptions {
 
 export class Initiator extends Side {
   readonly conduit: number;
-  readonly #acceptor: AcceptorHost;
+  readonly #acceptor: Answering;
   readonly #dial: DialOptions;
   #attempt = 0;
   #dialing: Timer | null = null;
@@ -37,7 +44,7 @@ export class Initiator extends Side {
     conduit: number,
     machine: Machine,
     limits: ResolvedLimits,
-    acceptor: AcceptorHost,
+    acceptor: Answering,
     dial: DialOptions,
   ) {
     super(world, `i${conduit}`, machine, limits);
@@ -75,6 +82,7 @@ export class Initiator extends Side {
 
   protected override onOpen(): void {
     const session = this.#acceptor.sessionOn(this.#sim!);
+    if (session === "unknown") return;
     if (session === null) throw new Broken(`${this.name}: open on a link that no session has`);
     if (this.session !== null && this.session !== session)
       throw new Broken(`${this.name}: open with another session`);
