@@ -153,6 +153,7 @@ export class Machine {
   #deframer: Deframer | null = null;
   #parting = false; // the link is being given up: nothing more is written
   readonly #out: Bytes[] = []; // control records and hellos, before ring bytes
+  #outBytes = 0;
   readonly #writes: boolean[] = []; // pending writes, oldest first: true = reads the ring
   #credentials: Bytes | undefined; // initiator: for the SETTINGS of the next link
   #proven = false; // acceptor, base: a frame has come, so the initiator has its key
@@ -167,6 +168,7 @@ export class Machine {
   #unhandedRecords = 0;
   #owedBytes = 0;
   #ackAt = NEVER;
+  #owesInSilence = false; // base: an ack is due and no frame was carried yet that could be repeated [ack.only]
   #ackedOnWire = 0; // RECV_HANDED as the peer has been told, or will be by what is queued
   #peerFin = -1; // seq of the peer's FIN
   #peerFinHanded = false;
@@ -261,6 +263,11 @@ export class Machine {
     return this.#peerFin >= 0;
   }
 
+  /** Control records that pollTransmit() has not given out: volatile items wait here too. */
+  get outBytes(): number {
+    return this.#outBytes;
+  }
+
   /** FIN has taken its seq in the ring. */
   get finEntered(): boolean {
     return this.#finSeq >= 0;
@@ -291,7 +298,7 @@ export class Machine {
       lastReceived: this.lastReceived,
       extended: this.profile === "extended",
     });
-    this.#out.push(payloadFor(link.framing, hello));
+    this.#queue(payloadFor(link.framing, hello));
     this.#told();
   }
 
@@ -324,7 +331,7 @@ export class Machine {
     this.#signal("attached");
     this.#closeLink();
     this.#useLink(link.framing, now);
-    if (serverHello) this.#out.push(payloadFor(link.framing, encodeServerHello(serverHello)));
+    if (serverHello) this.#queue(payloadFor(link.framing, encodeServerHello(serverHello)));
     if (serverHello || !this.#anyHanded) {
       this.#told();
     } else {
@@ -379,11 +386,13 @@ export class Machine {
     while (this.#deframer === deframer && this.#step(deframer, now)) {
       /* each step is one item batch, one record, or the end of the chunk */
     }
-    if (this.#deframer !== deframer) return;
+    if (this.#state === "ended") return;
     if (deframer.acked) {
+      // Also when this chunk has made us give the link up: the resume finds nothing new to tell.
       deframer.acked = false;
       this.#noteAck(now);
     }
+    if (this.#deframer !== deframer) return;
     if (deframer.frames > 0) {
       deframer.frames = 0;
       this.#confirmKey();
@@ -534,6 +543,9 @@ export class Machine {
       if (!extended || !hello.extended) return this.#finish(this.#refused);
       this.#deframer = this.#newDeframer(); // ABORT with the reason follows [resume.reject]
       return;
+    }
+    if (!extended && hello.extended) {
+      return this.#drop(linkError("the acceptor takes a profile that was not offered [hello.ext]"), false);
     }
     if (this.#everOpen && extended && !hello.extended) {
       return this.#finish(sessionLost("peer-restarted", "the acceptor has lost this session [hello.ext]"));
@@ -756,7 +768,7 @@ export class Machine {
     } else if (keepaliveMs > 0 && this.#pongBy === NEVER && now >= this.#lastHeard + keepaliveMs) {
       this.#pingSentAt = now;
       this.#pongBy = now + keepaliveTimeoutMs;
-      this.#out.push(pingRecord(TYPE_PING, new Uint8Array(8)));
+      this.#queue(pingRecord(TYPE_PING, new Uint8Array(8)));
     }
   }
 
@@ -836,13 +848,13 @@ export class Machine {
         { fatal: false },
       );
     }
-    this.#out.push(volatileRecord(item));
+    this.#queue(volatileRecord(item));
     return true;
   }
 
   /** Extended: asks the peer to take a new link. */
   goAway(retryAfterMs: number): void {
-    if (this.profile === "extended" && this.#state === "open") this.#out.push(goawayRecord(retryAfterMs));
+    if (this.profile === "extended" && this.#state === "open") this.#queue(goawayRecord(retryAfterMs));
   }
 
   // ================================================================== poll
@@ -852,7 +864,13 @@ export class Machine {
   }
 
   pollEvent(): MachineEvent | undefined {
-    return this.#events.shift();
+    const event = this.#events.shift();
+    // Until then the application does not know of the end, and what it sends meets an empty ring, not freed memory.
+    if (event?.type === "finished") {
+      this.#endPolled = true;
+      this.#free();
+    }
+    return event;
   }
 
   /**
@@ -861,7 +879,10 @@ export class Machine {
    */
   pollTransmit(now: number): Uint8Array | null {
     const control = this.#out.shift();
-    if (control) return this.#give(control, false);
+    if (control) {
+      this.#outBytes -= control.length;
+      return this.#give(control, false);
+    }
     if (this.#state !== "open" || this.#parting) return null;
     if (this.#pong) {
       const pong = this.#pong;
@@ -879,11 +900,22 @@ export class Machine {
       this.profile === "extended" ? (this.peer.receiveWindow ?? SEQS - 1) : SEQS - 1,
     );
     if (!view) return null;
+    if (this.#owesInSilence) this.#ackAt = now;
     return this.#give(bare ? view.subarray(4) : view, true);
   }
 
   /** What pollTransmit() returned last is a view of the ring, to be copied by links that keep it otherwise. */
   lastIsView = false;
+
+  #queue(record: Bytes): void {
+    this.#out.push(record);
+    this.#outBytes += record.length;
+  }
+
+  #dropQueue(): void {
+    this.#out.length = 0;
+    this.#outBytes = 0;
+  }
 
   #give(bytes: Uint8Array, view: boolean): Uint8Array {
     this.#writes.push(view);
@@ -924,7 +956,7 @@ export class Machine {
     this.#deframer = null;
     this.#parting = false;
     this.#confirmPending = false;
-    this.#out.length = 0;
+    this.#dropQueue();
     this.#pong = null;
     this.#writes.length = 0;
     this.#handshakeBy = this.#pongBy = this.#gapAt = this.#needSince = NEVER;
@@ -975,7 +1007,7 @@ export class Machine {
   #sendSettings(credentials: Bytes | undefined): void {
     const { maxFrameBytes, receiveWindow, keepaliveMs, graceMs } = this.#limits;
     const acceptor = this.role === "acceptor";
-    this.#out.push(
+    this.#queue(
       settingsRecord({
         maxFrameBytes,
         receiveWindow,
@@ -1054,6 +1086,7 @@ export class Machine {
     this.#ackedOnWire = this.#field(RECV_HANDED);
     this.#owedBytes = 0;
     this.#ackAt = NEVER;
+    this.#owesInSilence = false;
   }
 
   /** The ack that is owed, as bytes; null when a frame carries it, or nobody can carry it now. */
@@ -1073,8 +1106,9 @@ export class Machine {
     }
     const seq = (this.ring.ackedSeq > 0 ? this.ring.ackedSeq : this.ring.sentSeq) - 1;
     if (seq < 0) {
-      // Nothing to repeat: owed in silence until a frame is committed [ack.only].
+      // Nothing to repeat: owed in silence until this link has carried a frame [ack.only].
       this.#ackAt = NEVER;
+      this.#owesInSilence = true;
       return null;
     }
     this.#told();
@@ -1103,7 +1137,7 @@ export class Machine {
       if (!this.#finishOnAck || !this.#everOpen || this.ring.length > 0) return;
       // The peer may be closing too: with our last ack it can do so cleanly, later it would be refused.
       const ack = this.#state === "open" ? this.#makeAck() : null;
-      if (ack) this.#out.push(ack);
+      if (ack) this.#queue(ack);
       this.#finish(null);
       return;
     }
@@ -1114,7 +1148,7 @@ export class Machine {
       if (this.#state !== "open" && this.#graceEndsAt === NEVER) this.#graceEndsAt = now + graceMs;
     } else if (this.#state === "open") {
       const ack = this.#makeAck();
-      if (ack) this.#out.push(ack);
+      if (ack) this.#queue(ack);
       this.#finish(null, { code: AbortCode.ended, reason: "", retryAfterMs: 0 });
     }
   }
@@ -1136,7 +1170,7 @@ export class Machine {
   #drop(error: ConduitError, graceful: boolean): void {
     if (!this.hasLink || this.#parting) return;
     this.#parting = true;
-    this.#out.length = 0;
+    this.#dropQueue();
     this.#events.push({ type: "drop", error, graceful });
     if (!graceful) {
       this.#deframer = null;
@@ -1151,7 +1185,7 @@ export class Machine {
   ): void {
     if (this.#state === "ended") return;
     if (abort && this.profile === "extended" && this.#state === "open") {
-      this.#out.push(abortRecord(abort.code, abort.reason, abort.retryAfterMs));
+      this.#queue(abortRecord(abort.code, abort.reason, abort.retryAfterMs));
     }
     const undelivered = this.ring.undelivered();
     this.#finalReceived = this.lastReceived;
@@ -1163,16 +1197,16 @@ export class Machine {
     this.#handshakeBy = this.#graceEndsAt = this.#emptySince = this.#ackAt = NEVER;
     this.#events.push({ type: "finished", error, undelivered });
     this.ring.dispose();
-    this.#free();
   }
 
-  /** The block lives as long as pending writes read the ring. */
+  /** The block lives until the end was polled and as long as pending writes read the ring. */
   #free(): void {
-    if (this.#freed || this.#writes.includes(true)) return;
+    if (this.#freed || !this.#endPolled || this.#writes.includes(true)) return;
     this.#freed = true;
     this.#core.freeBlock(this.ring.block);
   }
   #freed = false;
+  #endPolled = false;
 
   get #maxMessage(): number {
     return this.#maxSend + 15;

@@ -76,7 +76,7 @@ class SessionAcceptor<S, R, D> implements Acceptor<S, R, D>, GreeterHost<StableC
   #closing: Promise<void> | null = null;
 
   // --- the iterator
-  readonly #arrived: StableConduit<S, R, D>[] = [];
+  readonly #arrived = new Set<StableConduit<S, R, D>>(); // not shown to the application yet
   #awaited: Deferred<void> | null = null;
 
   constructor(server: LinkServer, options: ListenOptions<S, R, D>) {
@@ -139,14 +139,17 @@ class SessionAcceptor<S, R, D> implements Acceptor<S, R, D>, GreeterHost<StableC
     return authorize ? authorize({ kind, conduit, credentials, link, signal }) : { data: undefined as D };
   }
 
+  hasRoom(): boolean {
+    if (this.sessions.size < this.#maxSessions || this.#evictable()) return true;
+    this.#overflowed++;
+    return false;
+  }
+
   create(extended: boolean, grant: Grant<unknown>): StableConduit<S, R, D> | null {
-    if (this.#closing) return null;
-    if (this.sessions.size >= this.#maxSessions && !this.#evict()) {
-      this.#overflowed++;
-      return null;
-    }
+    if (this.#closing || !this.hasRoom()) return null;
     const { data, budget, ...limits } = grant as Grant<D>;
     const resolved = resolveLimits(limits, this.#limits);
+    if (this.sessions.size >= this.#maxSessions) this.#evictable()?.abort("evicted for another session");
     const conduit: StableConduit<S, R, D> = new StableConduit<S, R, D>({
       role: "acceptor",
       profile: extended ? "extended" : "base",
@@ -170,23 +173,22 @@ class SessionAcceptor<S, R, D> implements Acceptor<S, R, D>, GreeterHost<StableC
     this.#registry.update(conduit);
     conduit.attach(port, attached, serverHello, rest);
     if (!fresh || conduit.machine.state === "ended") return;
-    this.#arrived.push(conduit);
+    this.#arrived.add(conduit);
     this.#awaited?.resolve();
   };
 
   /** A session that never spoke and has no link now makes room [resume.grace]. */
-  #evict(): boolean {
+  #evictable(): StableConduit<S, R, D> | undefined {
     for (const conduit of this.sessions.values()) {
-      if (conduit.machine.proven || conduit.machine.hasLink) continue;
-      conduit.abort("evicted for another session");
-      return true;
+      if (!conduit.machine.proven && !conduit.machine.hasLink) return conduit;
     }
-    return false;
+    return undefined;
   }
 
   /** The reason stays under the session's keys for graceMs [resume.reject]. */
   #bury(conduit: StableConduit<S, R, D>, close: Close<S>, graceMs: number): void {
     this.sessions.delete(conduit.id);
+    this.#arrived.delete(conduit); // an application that is slow to accept must not collect dead sessions
     const grave: Grave = {
       clean: close.clean,
       ...(close.clean ? { code: AbortCode.ended, reason: "", retryAfterMs: 0 } : reasonOf(close.error)),
@@ -206,8 +208,9 @@ class SessionAcceptor<S, R, D> implements Acceptor<S, R, D>, GreeterHost<StableC
 
   async *[Symbol.asyncIterator](): AsyncGenerator<StableConduit<S, R, D>, void, undefined> {
     for (;;) {
-      const conduit = this.#arrived.shift();
+      const [conduit] = this.#arrived;
       if (conduit) {
+        this.#arrived.delete(conduit);
         yield conduit;
         continue;
       }

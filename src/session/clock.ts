@@ -1,5 +1,6 @@
 // Where time and randomness enter. Everything below session/ gets them as arguments.
 import type { Bytes } from "../link/link.js";
+import { MAX_TIMEOUT_MS } from "./promises.js";
 
 /** Milliseconds of a clock that never goes back. */
 export function now(): number {
@@ -15,8 +16,6 @@ export function randomBytes(length: number): Bytes {
 export function randomId(): string {
   return Array.from(randomBytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
-
-const MAX_TIMEOUT_MS = 0x7fff_ffff;
 
 /**
  * One timer that is set again and again. Setting it later than it stands costs nothing: it wakes up early once,

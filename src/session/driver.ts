@@ -160,7 +160,8 @@ export class Driver {
   flush(): void {
     const line = this.#line;
     if (line === null) return;
-    while (line.pendingBytes < MAX_PENDING_BYTES) {
+    // After the end only a few records are left; a peer that reads nothing must not keep the link open.
+    while (line.pendingBytes < MAX_PENDING_BYTES || this.#finished) {
       const bytes = this.machine.pollTransmit(now());
       if (bytes === null) {
         if (this.#finished && !line.ended) {

@@ -25,7 +25,9 @@ export interface GreeterHost<S extends { readonly machine: Machine }> {
     info: LinkInfo,
     signal: AbortSignal,
   ): Awaitable<Grant<unknown> | null>;
-  /** A new session; null: there is no room, the link is closed without a hello [hello.timeout]. */
+  /** Whether there is room for a new session; if not, the link is closed without a hello [hello.timeout]. */
+  hasRoom(): boolean;
+  /** A new session; null: there is no room any more. */
   create(extended: boolean, grant: Grant<unknown>): S | null;
   /** A session's keys have changed. */
   keysChanged(session: S): void;
@@ -123,6 +125,9 @@ export class Greeter<S extends { readonly machine: Machine }> implements LinkSin
         }),
       );
     }
+    if (verdict.kind === "new" && !this.#host.hasRoom()) {
+      return this.fail(linkError("no room for another session [hello.timeout]"));
+    }
     if (!(hello.extended && this.#host.extended)) return this.#authorize(false);
     // Extended: the ServerHello asks for SETTINGS with the credentials; the session stays as it is meanwhile.
     const fresh = randomBytes(KEY_BYTES);
@@ -143,6 +148,7 @@ export class Greeter<S extends { readonly machine: Machine }> implements LinkSin
     this.#authorizing = true;
     const hello = this.#greeting.hello!;
     const verdict = this.#host.judge(hello);
+    if (verdict.kind === "refuse") return this.fail(linkError("the session has ended during the handshake"));
     const session = verdict.kind === "resume" ? verdict.session : null;
     const kind = session ? "resume" : "new";
     const credentials = this.#greeting.settings?.credentials ?? null;
@@ -158,10 +164,10 @@ export class Greeter<S extends { readonly machine: Machine }> implements LinkSin
     } catch (error) {
       return this.#authorizeFailed(error);
     }
-    if (granted === null || typeof (granted as PromiseLike<unknown>).then !== "function") {
+    if (typeof (granted as PromiseLike<unknown> | null)?.then !== "function") {
       return this.#commit(granted as Grant<unknown> | null, extended);
     }
-    this.#port.link.pause();
+    // Not paused meanwhile: a paused link does not tell that it died, and what it may send is bounded.
     (granted as PromiseLike<Grant<unknown> | null>).then(
       (grant) => this.#commit(grant, extended),
       (error: unknown) => this.#authorizeFailed(error),
@@ -169,7 +175,8 @@ export class Greeter<S extends { readonly machine: Machine }> implements LinkSin
   }
 
   #authorizeFailed(error: unknown): void {
-    this.fail(new ConduitError("CONDUIT_LINK", "local", "authorize failed", { fatal: false, cause: error }));
+    const what = `authorize failed: ${error instanceof Error ? error.message : String(error)}`;
+    this.fail(new ConduitError("CONDUIT_LINK", "local", what, { fatal: false, cause: error }));
   }
 
   /** Time has passed: everything is judged again, and now it takes effect [resume.takeover]. */
@@ -179,7 +186,7 @@ export class Greeter<S extends { readonly machine: Machine }> implements LinkSin
     const unauthorized = new ConduitError("CONDUIT_UNAUTHORIZED", "peer", "authorize refused the link", {
       fatal: false,
     });
-    if (grant === null) {
+    if (!grant) {
       return extended
         ? this.#refuse([abortRecord(AbortCode.unauthorized, "unauthorized")], unauthorized)
         : this.#refuse(rejection(framing, hello, null), unauthorized);
@@ -187,13 +194,24 @@ export class Greeter<S extends { readonly machine: Machine }> implements LinkSin
     const verdict = this.#host.judge(hello);
     if (verdict.kind === "refuse")
       return this.fail(linkError("another link has made this one void meanwhile"));
-    const session = verdict.kind === "resume" ? verdict.session : this.#create(extended, grant);
+    let session: S | null;
+    try {
+      session = verdict.kind === "resume" ? verdict.session : this.#create(extended, grant);
+    } catch (error) {
+      return this.#authorizeFailed(error); // limits that cannot be, or no memory
+    }
     if (!session) return this.fail(linkError("no room for another session [hello.timeout]"));
     const serverHello = extended ? null : session.machine.serverHello(hello, randomBytes(KEY_BYTES));
     if (!this.#finish(null)) return;
     const { pausable } = this.#port.link;
     const rest = this.#greeting.takeRest();
-    this.#host.attach(session, this.#port, { framing, pausable, hello, settings, offeredKey: this.#offeredKey }, serverHello, rest);
+    this.#host.attach(
+      session,
+      this.#port,
+      { framing, pausable, hello, settings, offeredKey: this.#offeredKey },
+      serverHello,
+      rest,
+    );
     this.#host.keysChanged(session);
   }
 

@@ -6,6 +6,9 @@ export interface Wait {
   timeoutMs?: number;
 }
 
+/** Above it a timer fires at once. */
+export const MAX_TIMEOUT_MS = 0x7fff_ffff;
+
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   resolve(value: T): void;
@@ -29,15 +32,30 @@ export function quiet<T>(promise: Promise<T>): Promise<T> {
   return promise;
 }
 
+/** An iterator whose promises may be left alone. */
+export function quietly<T>(iterator: AsyncGenerator<T, void, undefined>): AsyncIterableIterator<T> {
+  return {
+    next: () => quiet(iterator.next()),
+    return: () => quiet(iterator.return()),
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
 export function ignore(): void {
   // A rejection that is reported elsewhere.
 }
 
 /**
  * Calls `giveUp` with the reason when the wait is over before the returned function is called.
- * An aborted signal calls it at once.
+ * An aborted signal calls it at once. `keepsAlive`: whether the time keeps the process alive.
  */
-export function watchWait(wait: Wait | undefined, giveUp: (reason: unknown) => void): () => void {
+export function watchWait(
+  wait: Wait | undefined,
+  giveUp: (reason: unknown) => void,
+  keepsAlive = true,
+): () => void {
   if (!wait) return ignore;
   const { signal, timeoutMs } = wait;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -54,11 +72,13 @@ export function watchWait(wait: Wait | undefined, giveUp: (reason: unknown) => v
     return ignore;
   }
   signal?.addEventListener("abort", onAbort, { once: true });
-  if (timeoutMs !== undefined && timeoutMs !== Number.POSITIVE_INFINITY) {
+  // Longer than a timer can count is longer than anybody waits.
+  if (timeoutMs !== undefined && timeoutMs <= MAX_TIMEOUT_MS) {
     timer = setTimeout(() => {
       stop();
       giveUp(new DOMException(`not done within ${timeoutMs} ms`, "TimeoutError"));
     }, timeoutMs);
+    if (!keepsAlive) (timer as { unref?(): void }).unref?.();
   }
   return stop;
 }

@@ -37,6 +37,7 @@ export class Receiver<R> {
   #joined: JoinedBatch | null = null;
   #end: End | null = null;
   #endSeen = false;
+  #failed = false; // the consumer did: nothing is handed over any more
 
   // --- the consumer
   #handler: Handler<R> | null = null;
@@ -65,20 +66,29 @@ export class Receiver<R> {
 
   // ------------------------------------------------------------------ from the session
 
-  push({ bytes, spans, recordBytes }: ItemBatch): void {
-    this.receivedItems += spans.length >>> 1;
-    if (this.#queue.length >= JOIN_BEHIND && bytes.length < JOINED_BYTES / 16) {
-      this.#joined ??= new JoinedBatch();
-      if (!this.#joined.add(bytes, spans, recordBytes)) {
-        this.#queue.push(this.#joined.seal(this.decode));
-        this.#joined = new JoinedBatch();
-        this.#joined.add(bytes, spans, recordBytes);
-      }
-      return;
-    }
+  push(batch: ItemBatch): void {
+    this.receivedItems += batch.spans.length >>> 1;
+    if (this.#failed) return;
+    if (this.#queue.length >= JOIN_BEHIND && this.#join(batch)) return;
     this.#sealJoined();
+    const { bytes, spans, recordBytes } = batch;
     this.#queue.push(new ChunkBatch(bytes, spans, recordBytes, this.decode));
     this.#deliver();
+  }
+
+  /** The consumer is behind. false = this batch stays as it is: most of its chunk are items, and not few. */
+  #join({ bytes, spans, recordBytes }: ItemBatch): boolean {
+    // What the window does not count (duplicates, control records) must not be kept with what it counts.
+    const sparse = bytes.length > 2 * recordBytes;
+    if (!sparse && recordBytes >= JOINED_BYTES / 16) return false;
+    this.#joined ??= new JoinedBatch();
+    if (this.#joined.add(bytes, spans, recordBytes)) return true;
+    this.#sealJoined();
+    this.#joined = new JoinedBatch(
+      Math.max(JOINED_BYTES, recordBytes),
+      Math.max(JOINED_ITEMS, spans.length >>> 1),
+    );
+    return this.#joined.add(bytes, spans, recordBytes);
   }
 
   /** No more items will come. With an error, what is still queued is not handed over any more. */
@@ -88,6 +98,7 @@ export class Receiver<R> {
     if (error) {
       this.#queue.length = 0;
       this.#joined = null;
+      this.#current = null;
     }
     this.#deliver();
   }
@@ -108,7 +119,7 @@ export class Receiver<R> {
   #deliver(): void {
     if (this.#waiting) {
       const waiting = this.#waiting;
-      if (this.#queue.length === 0 && !this.#joined && !this.#end) return;
+      if (this.#mustWait) return;
       this.#waiting = null;
       waiting.resolve();
       return;
@@ -117,7 +128,7 @@ export class Receiver<R> {
     this.#delivering = true;
     try {
       // A handler takes over what an item by item consumer has left of a batch.
-      while (!this.#busy && this.#handler !== null && !this.#end?.error) {
+      while (!this.#busy && !this.#failed && this.#handler !== null && !this.#end?.error) {
         const batch = this.#takeBatch();
         if (!batch) break;
         this.#callHandler(this.#handler, batch);
@@ -133,7 +144,7 @@ export class Receiver<R> {
     try {
       result = handler(batch);
     } catch (error) {
-      this.#hooks.onFailed(handlerError(error));
+      this.#fail(handlerError(error));
       return;
     }
     if (result === undefined || typeof result?.then !== "function") {
@@ -149,9 +160,14 @@ export class Receiver<R> {
       },
       (error: unknown) => {
         this.#busy = false;
-        this.#hooks.onFailed(handlerError(error));
+        this.#fail(handlerError(error));
       },
     );
+  }
+
+  #fail(error: ConduitError): void {
+    this.#failed = true;
+    this.#hooks.onFailed(error);
   }
 
   // ------------------------------------------------------------------ batch by batch
@@ -213,6 +229,7 @@ export class Receiver<R> {
   }
 
   #hasItem(): boolean {
+    if (this.#busy) return false;
     if (this.#current === null && !this.#end?.error) {
       this.#current = this.#nextBatch();
       this.#index = 0;
@@ -230,7 +247,7 @@ export class Receiver<R> {
       item = batch.at(i);
     } catch (error) {
       const failure = handlerError(error);
-      this.#hooks.onFailed(failure);
+      this.#fail(failure);
       throw failure;
     }
     // The last item of a batch settles the rest of its record bytes.
@@ -254,6 +271,7 @@ export class Receiver<R> {
 
   /** What an item by item consumer has left, or the next batch. */
   #takeBatch(): ChunkBatch<R> | null {
+    if (this.#busy) return null;
     const current = this.#current;
     if (!current) return this.#nextBatch();
     this.#current = null;
@@ -272,9 +290,15 @@ export class Receiver<R> {
     this.#joined = null;
   }
 
+  /** Nothing to give out, or the handler of before is not done with its batch. */
+  get #mustWait(): boolean {
+    if (this.#end?.error) return false;
+    return this.#busy || (this.#current === null && this.#queue.length === 0 && !this.#joined && !this.#end);
+  }
+
   /** Waits for a batch; false = the peer has ended. @throws the error that ended the session. */
   async #more(wait?: Wait): Promise<boolean> {
-    while (this.#queue.length === 0 && !this.#joined && !this.#end) {
+    while (this.#mustWait) {
       const waiting = deferred<void>();
       this.#waiting = waiting;
       const stop = watchWait(wait, (reason) => {
@@ -288,7 +312,7 @@ export class Receiver<R> {
       }
     }
     if (this.#end?.error) throw this.#end.error;
-    if (this.#queue.length > 0 || this.#joined) return true;
+    if (this.#current || this.#queue.length > 0 || this.#joined) return true;
     this.#checkEnd();
     return false;
   }
@@ -317,16 +341,22 @@ export class Receiver<R> {
 
 /** Small batches of a consumer that is behind, copied together. */
 class JoinedBatch {
-  #bytes = new Uint8Array(JOINED_BYTES);
+  readonly #maxItems: number;
+  readonly #bytes: Bytes;
   #spans = new Uint32Array(64);
   #length = 0;
   #items = 0;
   #recordBytes = 0;
 
+  constructor(maxBytes = JOINED_BYTES, maxItems = JOINED_ITEMS) {
+    this.#bytes = new Uint8Array(maxBytes);
+    this.#maxItems = maxItems;
+  }
+
   /** false = full; nothing was added. */
   add(bytes: Bytes, spans: Uint32Array, recordBytes: number): boolean {
     const items = spans.length >>> 1;
-    if (this.#length + bytes.length > JOINED_BYTES || this.#items + items > JOINED_ITEMS) return false;
+    if (this.#length + recordBytes > this.#bytes.length || this.#items + items > this.#maxItems) return false;
     while (2 * (this.#items + items) > this.#spans.length) {
       const larger = new Uint32Array(this.#spans.length * 2);
       larger.set(this.#spans);

@@ -4,14 +4,14 @@ import { ConduitError, linkError, sessionLost } from "../errors.js";
 import type { Attachment, Attempt, LinkSource } from "../link/source.js";
 import { backoffMs } from "../proto/backoff.js";
 import { now } from "./clock.js";
-import { ignore, quiet } from "./promises.js";
+import { ignore, MAX_TIMEOUT_MS, quiet } from "./promises.js";
 
 export interface RetryOptions {
   /** First step of the backoff, milliseconds. Default 50. */
   baseMs?: number;
   /** The backoff never waits longer, milliseconds. Default 10 000. */
   capMs?: number;
-  /** Without a link for so long, the session ends with CONDUIT_SESSION_LOST `expired`, milliseconds. Default: never. */
+  /** No attempt begins later than this after the link was lost: the session ends with CONDUIT_SESSION_LOST `expired`. Milliseconds, default: never. */
   giveUpMs?: number;
   /** Whether to go on after this failure. Default: unless the error is fatal. */
   shouldRetry?(error: ConduitError, attempt: number): boolean;
@@ -41,6 +41,7 @@ export class Reconnector {
   #running = false;
   #failures = 0; // since the last progress
   #first = true;
+  #hurry = false; // startNow() came: the next attempt does not wait
   #downSince = now();
   #openSince = Number.POSITIVE_INFINITY;
   #controller: AbortController | null = null;
@@ -81,7 +82,19 @@ export class Reconnector {
       return;
     }
     this.#running = true;
+    this.#hurry = false;
     quiet(this.#run(error, immediately, atLeastMs));
+  }
+
+  /**
+   * Gets a link without waiting: not for the backoff, nor for an attempt that is under way, which may be on its way
+   * into a network that is gone.
+   */
+  startNow(error: ConduitError): void {
+    if (!this.#running) return this.start(error, true);
+    this.#hurry = true;
+    this.#controller?.abort(error);
+    this.#skipWait?.();
   }
 
   stop(): void {
@@ -100,15 +113,18 @@ export class Reconnector {
   async #run(lastError: ConduitError | null, immediately: boolean, atLeastMs: number): Promise<void> {
     let error = lastError;
     let wait = this.#first || immediately ? 0 : Math.max(atLeastMs, this.#nextWait());
-    this.#first = false;
     for (;;) {
-      if (error !== null && !this.#shouldRetry(error, this.#failures)) return this.#giveUp(error);
-      if (now() + wait - this.#downSince > this.#giveUpMs) {
-        return this.#giveUp(sessionLost("expired", `no link within giveUpMs (${this.#giveUpMs})`, error));
+      const final = this.#finalError(error);
+      if (final) return this.#giveUp(final);
+      wait = Math.min(wait, this.#patienceMs(), MAX_TIMEOUT_MS);
+      if (wait > 0) {
+        this.#hooks.onWaiting(this.#failures, Date.now() + wait, error);
+        await this.#sleep(wait);
+        if (this.#stopped) return this.#done();
       }
-      this.#hooks.onWaiting(this.#failures, wait > 0 ? Date.now() + wait : null, error);
-      if (wait > 0) await this.#sleep(wait);
-      if (this.#stopped) return this.#done();
+      this.#hooks.onWaiting(this.#failures, null, error);
+      if (this.#stopped) return this.#done(); // a listener did that
+      this.#hurry = false;
       const outcome = await this.#attempt(error);
       if (this.#stopped) {
         if ("link" in outcome) outcome.link.destroy();
@@ -122,30 +138,52 @@ export class Reconnector {
       }
       error = outcome;
       this.#failures++;
-      wait = Math.max(error.retryAfterMs ?? 0, this.#nextWait());
+      wait = this.#hurry ? 0 : Math.max(error.retryAfterMs ?? 0, this.#nextWait());
     }
+  }
+
+  /** The place that decides: null = go on. */
+  #finalError(error: ConduitError | null): ConduitError | null {
+    if (error === null) return null;
+    try {
+      if (!this.#hurry && !this.#shouldRetry(error, this.#failures)) return error;
+    } catch (cause) {
+      return new ConduitError("CONDUIT_OPTIONS", "local", `shouldRetry failed: ${messageOf(cause)}`, {
+        cause,
+      });
+    }
+    if (this.#patienceMs() > 0) return null;
+    return sessionLost("expired", `no link within giveUpMs (${this.#giveUpMs})`, error);
+  }
+
+  /** How long there may still be no link. */
+  #patienceMs(): number {
+    return this.#downSince + this.#giveUpMs - now();
   }
 
   /** One attempt: an attachment, or why there is none. */
   async #attempt(error: ConduitError | null): Promise<Attachment | ConduitError> {
     const controller = new AbortController();
     this.#controller = controller;
-    const timeout = setTimeout(() => {
+    this.#timer = setTimeout(() => {
       const what = `no link within handshakeTimeoutMs (${this.#attemptTimeoutMs})`;
       controller.abort(new ConduitError("CONDUIT_HANDSHAKE_TIMEOUT", "link", what, { fatal: false }));
     }, this.#attemptTimeoutMs);
-    if (!this.#ref) (timeout as { unref?(): void }).unref?.();
-    const attempt: Attempt = { number: this.#failures, error, signal: controller.signal };
+    this.ref(this.#ref);
+    const number = this.#first ? 0 : Math.max(1, this.#failures);
+    this.#first = false;
+    const attempt: Attempt = { number, error, signal: controller.signal };
     try {
       await beforeAbort(this.#hooks.prepare(attempt), controller.signal);
       const link = Promise.resolve(this.#source.nextLink(attempt));
       // A link that comes after the attempt was given up is nobody's.
-      link.then((late) => controller.signal.aborted && late.link.destroy(), ignore);
-      return await beforeAbort(link, controller.signal);
+      link.then((late) => controller.signal.aborted && late?.link?.destroy(), ignore);
+      const attachment = await beforeAbort(link, controller.signal);
+      return attachment?.link ? attachment : linkError("the LinkSource gave no Attachment");
     } catch (cause) {
       return cause instanceof ConduitError ? cause : linkError(`no link: ${messageOf(cause)}`, cause);
     } finally {
-      clearTimeout(timeout);
+      clearTimeout(this.#timer);
       this.#controller = null;
     }
   }

@@ -5,7 +5,7 @@ import { Attachment, type ClientHello, type LinkSource } from "../link/source.js
 import { decodeClientHello, HelloReader } from "../proto/handshake.js";
 import { LinkPort } from "./link-port.js";
 import type { ConnectOptions } from "./options.js";
-import { deferred, ignore, type Wait, watchWait } from "./promises.js";
+import { deferred, ignore, quiet, type Wait, watchWait } from "./promises.js";
 import { StableConduit } from "./stable-conduit.js";
 
 /**
@@ -92,6 +92,6 @@ export function recvClientHello(link: Link, wait?: Wait): Promise<ClientHello> {
 }
 
 /** recvClientHello() as an attachment, for the LinkSource of an accepting conduit. */
-export async function prepareAcceptorAttachment(link: Link, wait?: Wait): Promise<Attachment> {
-  return new Attachment(link, await recvClientHello(link, wait));
+export function prepareAcceptorAttachment(link: Link, wait?: Wait): Promise<Attachment> {
+  return quiet(recvClientHello(link, wait).then((hello) => new Attachment(link, hello)));
 }

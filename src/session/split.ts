@@ -1,4 +1,5 @@
 // The seed's view of a conduit: a sending and a receiving half, with prepared items.
+import { ConduitError } from "../errors.js";
 import type { Bytes } from "../link/link.js";
 import type { Wait } from "./promises.js";
 import type { StableConduit } from "./stable-conduit.js";
@@ -16,9 +17,10 @@ export class ConduitTx<S = Uint8Array> {
     this.#conduit = conduit;
   }
 
-  /** Encodes an item now; sendPrepared() sends it later. The item may change afterwards. */
+  /** Encodes an item now; sendPrepared() sends it later. The item may change afterwards. @throws ConduitError CONDUIT_ENCODE */
   prepareSend(item: S): Prepared {
-    return { bytes: (item as unknown as Uint8Array).slice() as Bytes };
+    if (item instanceof Uint8Array) return { bytes: new Uint8Array(item) };
+    throw new ConduitError("CONDUIT_ENCODE", "local", "an item must be a Uint8Array", { fatal: false });
   }
 
   /** As conduit.write(): waits for room, in order. */

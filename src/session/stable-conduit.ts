@@ -12,7 +12,7 @@ import type { ReplayRing } from "../proto/replay.js";
 import { type Core, SCAN_BYTES_MAX, TABLE_ENTRIES, threadCore } from "../wasm/core.js";
 import type { LinearMemory } from "../wasm/memory.js";
 import type { Batch } from "./batch.js";
-import { now, randomId } from "./clock.js";
+import { Alarm, now, randomId } from "./clock.js";
 import { Driver } from "./driver.js";
 import { type ListenerOptions, Listeners } from "./events.js";
 import { Greeter, type GreeterHost } from "./greeter.js";
@@ -27,7 +27,16 @@ import {
   type Status,
   undeliveredOf,
 } from "./options.js";
-import { type Deferred, deferred, ignore, quiet, type Wait, Waiters, watchWait } from "./promises.js";
+import {
+  type Deferred,
+  deferred,
+  ignore,
+  quiet,
+  quietly,
+  type Wait,
+  Waiters,
+  watchWait,
+} from "./promises.js";
 import { Receiver } from "./receiver.js";
 import { Reconnector } from "./reconnect.js";
 import { ConduitRx, ConduitTx } from "./split.js";
@@ -79,20 +88,27 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   }
 
   /** create(), and waits for the first link: the seed's name of connect(). */
-  static async open<S = Uint8Array, R = Bytes>(
+  static open<S = Uint8Array, R = Bytes>(
     source: LinkSource,
     options: ConnectOptions = {},
   ): Promise<StableConduit<S, R>> {
-    const conduit = StableConduit.create<S, R>(source, options);
-    await conduit.opened;
-    return conduit;
+    return StableConduit.#whenOpen(() => StableConduit.create<S, R>(source, options));
+  }
+
+  static #whenOpen<S, R>(make: () => StableConduit<S, R>): Promise<StableConduit<S, R>> {
+    try {
+      const conduit = make();
+      return quiet(conduit.opened.then(() => conduit));
+    } catch (error) {
+      return rejected(error);
+    }
   }
 
   /**
    * A conduit whose first link is there already: with its ClientHello on the accepting side, undefined on the
    * initiating side. Later links come from `source`.
    */
-  static async withFirstLink<S = Uint8Array, R = Bytes>(
+  static withFirstLink<S = Uint8Array, R = Bytes>(
     link: Link,
     clientHello: ClientHello | undefined,
     source: LinkSource,
@@ -108,9 +124,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
         return attachment ? Promise.resolve(attachment) : source.nextLink(attempt);
       },
     };
-    const conduit = StableConduit.#fromSource<S, R>(links, options, clientHello ? "acceptor" : "initiator");
-    await conduit.opened;
-    return conduit;
+    const role = clientHello ? "acceptor" : "initiator";
+    return StableConduit.#whenOpen(() => StableConduit.#fromSource<S, R>(links, options, role));
   }
 
   static #fromSource<S, R>(
@@ -154,6 +169,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   readonly #closed: Deferred<Close<S>> = deferred();
   #close: Close<S> | null = null;
   #observed = false; // somebody will learn how it ends
+  #openObserved = false; // or how it ended before the first link
 
   // --- below
   readonly #core: Core;
@@ -171,6 +187,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #direct = true;
   #encoding = false;
   #ended = false; // end() or close() was called
+  #closing = false; // close() was called
   #flushQueued = false;
   #gathered = 0;
   readonly #gatherLimit: number;
@@ -187,7 +204,10 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #replayedItems = 0;
   #volatileDropped = 0;
   #downAt = now();
+  #retryAfterMs = 0; // the acceptor asked to stay away so long when this link goes
   #closingTimer: (() => void) | null = null;
+  #connectAlarm: Alarm | null = null;
+  #keepsAlive = true;
 
   /** @internal Use connect(), create(), or an Acceptor. */
   constructor(setup: ConduitSetup<D>) {
@@ -233,6 +253,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   /** The first link is open. Rejects when the conduit ends before; never an unhandled rejection. */
   get opened(): Promise<void> {
+    if (this.#links === 0) this.#openObserved = true;
     return this.#opened.promise;
   }
 
@@ -358,8 +379,9 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
    */
   sendVolatile(item: S): boolean {
     this.#checkSendable();
-    const sent = !this.congested && this.#machine.sendVolatile(asBytes(item));
-    if (sent) this.#queueFlush();
+    const bytes = asBytes(item);
+    const sent = !this.congested && this.#machine.sendVolatile(bytes);
+    if (sent) this.#sentSome(bytes.length + FRAME_OVERHEAD);
     else this.#volatileDropped++;
     return sent;
   }
@@ -373,6 +395,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     try {
       this.#checkUsable();
       queued.bytes = asBytes(item);
+      wait?.signal?.throwIfAborted();
       if (this.#writes.length === 0 && this.#tryPush(queued.bytes)) {
         queued.resolve();
         return queued.promise;
@@ -385,9 +408,12 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     this.#updateDirect();
     const stop = watchWait(wait, (reason) => {
       const at = this.#writes.indexOf(queued);
-      if (at >= 0) this.#writes.splice(at, 1);
+      if (at < 0) return;
+      this.#writes.splice(at, 1);
       queued.reject(reason);
+      this.#forgetWrite(at);
       this.#drainWrites();
+      this.#driver.run(); // an end may have waited for this one only
     });
     queued.promise.then(stop, stop);
     return queued.promise;
@@ -403,6 +429,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   /** Everything sent so far was handed to the peer's application. */
   delivered(wait?: Wait): Promise<void> {
     if (this.#close) return this.#close.clean ? Promise.resolve() : rejected(this.#closedError());
+    if (this.#machine.state === "ended") return rejected(this.#closedError());
     this.#countSent();
     if (this.#ring.length === 0 && this.#writes.length === 0) return Promise.resolve();
     const entry = { target: this.#sentItems + this.#writes.length, waiters: new Waiters() };
@@ -441,8 +468,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   }
 
   #checkUsable(): void {
-    if (this.#encoding) throw optionsError("the conduit must not be used within sendInto()");
-    if (this.#close) throw this.#closedError();
+    if (this.#encoding) throw encodingError();
+    if (this.#close || this.#machine.state === "ended") throw this.#closedError();
     if (this.#ended) throw closedError("this conduit has ended its sending");
   }
 
@@ -459,18 +486,41 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   }
 
   #drainWrites(): void {
-    while (this.#writes.length > 0) {
+    while (this.#writes.length > 0 && this.#machine.state !== "ended") {
       const [write] = this.#writes;
       try {
         if (!this.#tryPush(write.bytes)) return;
+        this.#writes.shift();
         write.resolve();
       } catch (error) {
+        this.#writes.shift();
         write.reject(error);
+        this.#forgetWrite(0);
       }
-      this.#writes.shift();
     }
     this.#updateDirect();
-    if (this.#ended && !this.#close) this.#machine.end();
+    this.#endMachine();
+  }
+
+  /** A write() that waited at this place in the queue will not be sent: delivered() does not wait for it. */
+  #forgetWrite(at: number): void {
+    this.#countSent();
+    for (const entry of this.#delivered) if (entry.target > this.#sentItems + at) entry.target--;
+    this.#resolveDelivered();
+  }
+
+  #resolveDelivered(): void {
+    if (this.#delivered.length === 0) return;
+    this.#countSent();
+    const done = this.#sentItems - this.#ring.length;
+    for (const entry of [...this.#delivered]) if (entry.target <= done) entry.waiters.resolveAll();
+  }
+
+  /** Once nothing waits to be sent, the machine may end. */
+  #endMachine(): void {
+    if (!this.#ended || this.#close || this.#writes.length > 0) return;
+    this.#machine.end();
+    if (this.#closing) this.#machine.finishWhenAcked(now());
   }
 
   #updateDirect(): void {
@@ -505,7 +555,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     const ring = this.#ring;
     const { highWaterBytes, replayBytes } = this.#limits;
     const congested =
-      ring.unsentBytes + this.#driver.pendingBytes > highWaterBytes || ring.usedBytes > 0.75 * replayBytes;
+      ring.unsentBytes + this.#machine.outBytes + this.#driver.pendingBytes > highWaterBytes ||
+      ring.usedBytes > 0.75 * replayBytes;
     if (congested === this.congested) return;
     this.congested = congested;
     if (!congested) this.#drained.resolveAll();
@@ -536,7 +587,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   /** Batches, each valid until the next is asked for, and acknowledged then. */
   batches(): AsyncIterableIterator<Batch<R>> {
-    return this.#receiver.batches();
+    return quietly(this.#receiver.batches());
   }
 
   /** The next item, owned by the caller; undefined = the peer has ended. Rejects when the session has ended otherwise. */
@@ -548,7 +599,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   /** Items, owned, each acknowledged when the next is asked for; `break` pauses and never closes. */
   [Symbol.asyncIterator](): AsyncIterator<R> {
     this.#observed = true;
-    return this.#receiver.items();
+    return quietly(this.#receiver.items());
   }
 
   /** Items as a stream; cancelling it aborts the conduit. Made at first use, it is the consumer from then on. */
@@ -608,6 +659,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
    */
   end(wait?: Wait): Promise<void> {
     if (this.#close) return this.#close.clean ? Promise.resolve() : rejected(this.#closedError());
+    if (this.#encoding) return rejected(encodingError());
     this.#observed = true;
     this.#endSending();
     if (this.#close || (this.#machine.allAcked && this.#writes.length === 0)) return this.end(wait);
@@ -616,10 +668,9 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   #endSending(): void {
     if (this.#ended || this.#close) return;
-    if (this.#encoding) throw optionsError("the conduit must not be used within sendInto()");
     this.#ended = true;
     this.#updateDirect();
-    if (this.#writes.length === 0) this.#machine.end();
+    this.#endMachine();
     this.#driver.run();
   }
 
@@ -629,17 +680,23 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
    * otherwise: with CONDUIT_ABORTED after `wait` or closeTimeoutMs.
    */
   close(wait?: Wait): Promise<void> {
+    if (this.#encoding) return rejected(encodingError());
     if (!this.#close) {
       this.#observed = true;
+      this.#closing = true;
       this.#receiver.settle();
       this.#endSending();
-      this.#setStatus({ state: "closing" });
+      if (this.#status.state !== "closing") this.#setStatus({ state: "closing" });
       const timeoutMs = wait?.timeoutMs ?? this.#limits.closeTimeoutMs;
-      this.#closingTimer ??= watchWait({ signal: wait?.signal, timeoutMs }, (reason) => {
-        const why = reason instanceof Error ? reason.message : String(reason);
-        this.#abortWith(aborted(`the peer has not ended: ${why}`, reason), AbortCode.application);
-      });
-      this.#machine.finishWhenAcked(now());
+      this.#closingTimer ??= watchWait(
+        { signal: wait?.signal, timeoutMs },
+        (reason) => {
+          const why = reason instanceof Error ? reason.message : String(reason);
+          this.#abortWith(aborted(`the peer has not ended: ${why}`, reason), AbortCode.application);
+        },
+        this.#keepsAlive,
+      );
+      this.#endMachine();
       this.#driver.run();
     }
     return quiet(
@@ -660,7 +717,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   #abortWith(error: ConduitError, code: AbortCode, retryAfterMs = 0): void {
     if (this.#close) return;
-    if (this.#encoding) throw optionsError("the conduit must not be used within sendInto()");
+    if (this.#encoding) throw encodingError();
     this.#machine.abort(error, code, retryAfterMs);
     this.#driver.run();
   }
@@ -683,7 +740,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
       return;
     }
     this.#driver.dropLink(error);
-    this.#reconnector?.start(error, true);
+    this.#reconnector?.startNow(error);
   }
 
   /** Keeps the process alive, as it does from the start. */
@@ -697,6 +754,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   }
 
   #setRef(keepsAlive: boolean): this {
+    this.#keepsAlive = keepsAlive;
+    this.#connectAlarm?.ref(keepsAlive);
     this.#driver.ref(keepsAlive);
     this.#reconnector?.ref(keepsAlive);
     return this;
@@ -724,8 +783,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   }
 
   /** close(), for `await using`. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#close) await this.close();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#close ? Promise.resolve() : this.close();
   }
 
   /** Adds a listener; returns a function that removes it. There is no "error" event: see `closed`. */
@@ -763,26 +822,21 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #connect(source: LinkSource, options: ConnectOptions, connectTimeoutMs: number): void {
     const { signal, credentials, retry = {} } = options;
     if (signal?.aborted) return this.abort(signal.reason);
-    const onAbort = () => this.abort(signal!.reason);
+    const onAbort = () => {
+      if (this.#encoding) queueMicrotask(onAbort);
+      else this.abort(signal!.reason);
+    };
     signal?.addEventListener("abort", onAbort, { once: true });
     this.#closed.promise.then(() => signal?.removeEventListener("abort", onAbort));
 
-    if (connectTimeoutMs !== Number.POSITIVE_INFINITY) {
-      const stop = watchWait({ timeoutMs: connectTimeoutMs }, () => {
-        const last = "error" in this.#status ? this.#status.error : null;
-        const what = `no link within connectTimeoutMs (${connectTimeoutMs})${last ? `: ${last.message}` : ""}`;
-        this.#abortWith(
-          new ConduitError("CONDUIT_LINK", "link", what, { cause: last ?? undefined }),
-          AbortCode.application,
-        );
-      });
-      this.#opened.promise.then(stop, stop);
-    }
+    this.#connectAlarm = new Alarm(() => this.#handleConnectTimeout(connectTimeoutMs));
+    this.#connectAlarm.set(now() + connectTimeoutMs, now());
 
     this.#reconnector = new Reconnector(source, retry, this.#limits.handshakeTimeoutMs, {
       prepare: async (attempt) => {
         if (!credentials) return;
         const given = await credentials(attempt);
+        if (attempt.signal.aborted) return; // too late: a newer attempt may have asked again
         this.#machine.setCredentials(
           typeof given === "string" ? new TextEncoder().encode(given) : (given.slice() as Bytes),
         );
@@ -792,6 +846,14 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
       onGiveUp: (error) => this.#abortWith(error, AbortCode.application),
     });
     this.#reconnector.start(null);
+  }
+
+  #handleConnectTimeout(connectTimeoutMs: number): void {
+    if (this.#close || this.#links > 0) return;
+    const last = "error" in this.#status ? this.#status.error : null;
+    const what = `no link within connectTimeoutMs (${connectTimeoutMs})${last ? `: ${last.message}` : ""}`;
+    const error = new ConduitError("CONDUIT_LINK", "link", what, { cause: last ?? undefined });
+    this.#abortWith(error, AbortCode.application);
   }
 
   #useAttachment({ link, clientHello }: Attachment): void {
@@ -827,6 +889,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
           ? { kind: "new" }
           : { kind: "refuse", grave: null };
       },
+      hasRoom: () => this.#links === 0,
       authorize: () => ({ data: this.data }),
       create: (extended) => {
         this.#machine.settleProfile(extended ? "extended" : "base");
@@ -843,7 +906,11 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   /** @internal The acceptor's registry or source has a link for this session. */
   attach(port: LinkPort, attached: AttachedLink, serverHello: ServerHello | null, rest: Bytes[]): void {
-    if (this.#close) return port.link.destroy();
+    if (this.#driver.link) {
+      this.#downAt = now();
+      this.#listeners.emit("linkDown", { error: linkError("a new link took over [resume.takeover]") });
+    }
+    if (this.#machine.state === "ended") return port.link.destroy(); // a listener may have done that
     this.#driver.attach(port, attached, serverHello, rest);
   }
 
@@ -883,7 +950,9 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     if (this.#status.state !== "closing") {
       this.#setStatus({ state: "open", profile: this.#machine.profile, rttMs: this.#machine.rttMs });
     }
+    this.#connectAlarm?.clear();
     this.#opened.resolve();
+    this.#resolveFlushed();
     this.#listeners.emit("linkUp", { resumed, replayed, downMs: now() - this.#downAt });
   }
 
@@ -892,15 +961,17 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     this.#downAt = now();
     this.#listeners.emit("linkDown", { error });
     if (this.#close) return; // a listener did that
-    if (this.#reconnector) this.#reconnector.start(error, wanted);
+    const atLeastMs = this.#retryAfterMs;
+    this.#retryAfterMs = 0;
+    if (this.#reconnector) this.#reconnector.start(error, wanted, atLeastMs);
     else this.#showConnecting(0, null, error);
   }
 
   #handleGoaway(retryAfterMs: number): void {
     if (!this.#reconnector) return;
     const error = linkError("the acceptor asked for a new link [ext.control]");
+    this.#retryAfterMs = retryAfterMs * (1 + Math.random());
     this.#driver.dropLink(error);
-    this.#reconnector.start(error, false, retryAfterMs * (1 + Math.random()));
   }
 
   #showConnecting(attempt: number, retryAt: number | null, error: ConduitError | null): void {
@@ -915,12 +986,13 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #handleAcked(): void {
     this.#drainWrites();
     this.#updateCongestion();
-    if (this.#delivered.length > 0) {
-      this.#countSent();
-      const done = this.#sentItems - this.#ring.length;
-      for (const entry of [...this.#delivered]) if (entry.target <= done) entry.waiters.resolveAll();
-    }
-    if (this.#ended && this.#writes.length === 0 && this.#machine.allAcked) this.#flushed.resolveAll();
+    this.#resolveDelivered();
+    this.#resolveFlushed();
+  }
+
+  #resolveFlushed(): void {
+    if (this.#flushed.size > 0 && this.#writes.length === 0 && this.#machine.allAcked)
+      this.#flushed.resolveAll();
   }
 
   #handleRound(): void {
@@ -941,7 +1013,6 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   #handleFinished(error: ConduitError | null, undelivered: { items: Bytes[]; firstUnsent: number }): void {
     this.#countSent();
-    for (const { bytes } of this.#writes) undelivered.items.push(bytes.slice() as Bytes);
     const close: Close<S> = error
       ? { clean: false, error, undelivered: undeliveredOf<S>(undelivered) }
       : { clean: true };
@@ -951,6 +1022,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     this.#updateDirect();
     this.#reconnector?.stop();
     this.#closingTimer?.();
+    this.#connectAlarm?.clear();
     this.#setStatus({ state: "closed" });
 
     const reason = error ?? closedError("the conduit is closed");
@@ -963,7 +1035,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     this.#receiver.end(error);
     this.#closed.resolve(close);
     this.#listeners.emit("close", close);
-    if (error && !this.#observed && error.blame !== "local") reportUnobserved(error);
+    const observed = this.#observed || (this.#links === 0 && this.#openObserved);
+    if (error && !observed && error.blame !== "local") reportUnobserved(error);
   }
 
   /** The error of an ended session, for whoever still uses it. */
@@ -1002,6 +1075,10 @@ function tooLarge(length: number, max: number): ConduitError {
 
 function aborted(what: string, cause: unknown): ConduitError {
   return new ConduitError("CONDUIT_ABORTED", "local", what, { cause });
+}
+
+function encodingError(): ConduitError {
+  return optionsError("the conduit must not be used within sendInto()");
 }
 
 function closedError(what: string): ConduitError {
