@@ -234,11 +234,8 @@ class Arrival {
       return this.#refuse([abortRecord(AbortCode.unauthorized, "not now")], "authorize");
     }
     const verdict = registry.judge(this.#greeting.hello!, this.#world.now);
-    if (verdict.kind === "refuse") {
-      const { grave } = verdict;
-      if (!grave) return this.#drop("a newer link has taken over");
-      return this.#refuse([abortRecord(grave.code, grave.reason)], "ended meanwhile");
-    }
+    // Ended meanwhile, or taken over by a newer link: the initiator's next hello is answered with what holds then.
+    if (verdict.kind === "refuse") return this.#drop("void meanwhile");
     if (verdict.kind === "resume") return this.#attach(verdict.session, null);
     const session = this.#host.newSession(this.#conduit, "extended");
     session.machine.keys.offer(this.#key!);

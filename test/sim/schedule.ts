@@ -320,7 +320,9 @@ function judge(conduit: Conduit, initiator: Initiator, host: AcceptorHost): void
     throw new Broken(`${name} has not finished`);
   }
   if (!session) {
-    if (conduit.story === "complete")
+    // Closed before its first link, with nothing to say.
+    const needless = own.finished.error === null && own.sent === 0;
+    if (conduit.story === "complete" && !needless)
       throw new Broken(`${name} has never been open: ${own.finished.error?.message}`);
     return;
   }
@@ -376,6 +378,8 @@ function judgeBroken({ story }: Conduit, initiator: Initiator, peer: Application
     if (error?.reason && error.reason !== "rejected" && error.reason !== "expired") throw new Broken(say());
   }
   if (initiator.machine.profile === "base" || story === "vanish") return;
-  // Both clean, or neither; a side that was gone when the other one gave up only sees its grace period end.
+  // Both clean, or neither. Only who aborts while the acceptor's last word is under way ends otherwise than it.
+  const late = theirs === null && own?.blame === "local" && initiator.app.received === peer.sent;
+  if (late && peer.received === initiator.app.sent) return;
   if ((own === null) !== (theirs === null)) throw new Broken(`the ends disagree, ${say()}`);
 }
