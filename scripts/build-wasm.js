@@ -20,7 +20,8 @@ for (const target of TARGETS) {
   lines.push(
     `export const ${target} = {\n  sha256: "${sha256}",\n  bytes: ${binary.length},\n  base64: "${binary.toString("base64")}",\n};`,
   );
-  console.log(`${target}.wasm  ${binary.length} bytes  sha256 ${sha256.slice(0, 16)}`);
+  // On stderr: stdout belongs to the command that was asked for, such as `npm run demo -- --json`.
+  console.error(`${target}.wasm  ${binary.length} bytes  sha256 ${sha256.slice(0, 16)}`);
 }
 const text = `${lines.join("\n\n")}\n`;
 // An unchanged file keeps its time stamp, so that a watching tool does not run again.

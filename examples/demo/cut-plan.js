@@ -7,9 +7,7 @@ const EARLY_BYTES = 256;
 /** By time, a cut that found no link strikes within so many bytes of the next: enough for some progress. */
 const LATE_BYTES = 65_536;
 /** The first link lives so long: until the session exists there is nothing to resume. */
-const FIRST_BYTES = 4_096;
-/** So many cuts are planned with care for the end. */
-const LAST = 5;
+const FIRST_BYTES = 512;
 
 /**
  * @typedef {object} Plan
@@ -37,16 +35,18 @@ export function planByBytes({ cuts, seed, totalBytes, arrivedBytes, passedBytes 
     nextLink() {
       if (left === 0) return null;
       const arrived = arrivedBytes();
-      const average = Math.max(0, totalBytes - arrived) / (left + 1);
-      // The last cuts do not count on anything passing again, so that they come before the end.
-      const stretch = left > LAST ? Math.min(4, Math.max(1, passedBytes() / Math.max(1, arrived))) : 1;
+      const remaining = Math.max(0, totalBytes - arrived);
+      const average = remaining / (left + 1);
       left--;
       if (first) {
         first = false;
         return FIRST_BYTES + Math.floor(random() * average);
       }
-      const early = random() < 1 / EARLY_ONE_IN;
-      return 1 + Math.floor(random() * (early ? EARLY_BYTES : Math.max(EARLY_BYTES, 2 * average * stretch)));
+      if (random() < 1 / EARLY_ONE_IN) return 1 + Math.floor(random() * EARLY_BYTES);
+      // More passes than arrives, but that cannot be relied on: the last cut has to come before the end.
+      const stretch = Math.min(3, Math.max(1, passedBytes() / Math.max(1, arrived)));
+      const most = Math.max(EARLY_BYTES, Math.min(2 * average * stretch, remaining / 3));
+      return 1 + Math.floor(random() * most);
     },
     stop() {
       left = 0;
