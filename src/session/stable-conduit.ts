@@ -662,7 +662,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     if (this.#encoding) return rejected(encodingError());
     this.#observed = true;
     this.#endSending();
-    if (this.#close || (this.#machine.allAcked && this.#writes.length === 0)) return this.end(wait);
+    if (this.#close) return this.end(wait); // that was all that was missing
+    if (this.#machine.allAcked && this.#writes.length === 0) return Promise.resolve();
     return this.#flushed.add(wait);
   }
 
