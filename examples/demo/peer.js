@@ -41,7 +41,7 @@ import { Checker, Writer } from "./messages.js";
 /** @typedef {{ type: "start" } | { type: "close" }} Command what the parent tells a peer */
 
 const PROGRESS_MS = 25;
-/** Messages between two looks at `congested` and the clock. */
+/** Messages between two looks at the clock. */
 const BURST = 256;
 
 /** @type {Settings} */
@@ -51,6 +51,8 @@ const host = "127.0.0.1";
 
 const started = command("start"); // both sides are up
 const closing = command("close"); // everything was delivered, both ways
+
+process.once("disconnect", () => process.exit()); // the parent may have been ended
 
 try {
   await (role === "acceptor" ? accept() : initiate());
@@ -140,14 +142,16 @@ async function send(conduit, writer) {
   const count = settings.messages ?? Number.POSITIVE_INFINITY;
   const end = performance.now() + (settings.milliseconds ?? Number.POSITIVE_INFINITY);
   while (writer.count < count && performance.now() < end) {
-    for (let i = 0; i < BURST && writer.count < count; i++) conduit.send(writer.next());
+    for (let i = 0; i < BURST && writer.count < count && !conduit.congested; i++) conduit.send(writer.next());
     if (conduit.congested) await conduit.drained();
   }
 }
 
 /** @param {Report} report */
 function tell(report) {
-  process.send?.(report);
+  process.send?.(report, undefined, undefined, () => {
+    // Not delivered: the parent is gone, and "disconnect" comes next.
+  });
 }
 
 /**

@@ -177,5 +177,5 @@ function grouped(value) {
 
 /** @param {number} bytes */
 function megabytes(bytes) {
-  return `${grouped(bytes / 1e6)} MB`;
+  return bytes < 1e8 ? `${(bytes / 1e6).toFixed(1)} MB` : `${grouped(bytes / 1e6)} MB`;
 }

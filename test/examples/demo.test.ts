@@ -1,4 +1,7 @@
 // The demo with small numbers: what it counts, what it prints, how it exits.
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { Checker, Writer } from "../../examples/demo/messages.js";
 import { Program } from "./program.js";
@@ -54,6 +57,19 @@ test("the demo prints a table without --json, and nothing live where nobody look
   expect(program.stdout).toMatch(/^lost +0 +0 +0$/m);
   expect(program.stdout).toMatch(/^Every message arrived once, in order and unchanged\.$/m);
   expect(program.stderr).toBe("");
+});
+
+test("a process of the demo ends when the demo itself was killed", async () => {
+  const script = fileURLToPath(new URL("../../examples/demo/peer.js", import.meta.url));
+  const child = fork(script, [JSON.stringify({ role: "acceptor", profile: "extended", size: 64 })]);
+  const ended = once(child, "exit");
+  try {
+    expect(await once(child, "message")).toMatchObject([{ type: "listening" }, undefined]);
+    child.disconnect();
+    expect(await ended).toEqual([0, null]);
+  } finally {
+    child.kill("SIGKILL");
+  }
 });
 
 test("the demo refuses options it cannot use, with exit code 2", async () => {
