@@ -12,7 +12,7 @@ import type { Core } from "../../src/wasm/core.js";
 import { Application, type Plan } from "./application.js";
 import { Side } from "./side.js";
 import type { LinkEnd, SimLink } from "./sim-link.js";
-import type { Timer, World } from "./world.js";
+import { Broken, type Timer, type World } from "./world.js";
 
 /** What the acceptor's program does for a conduit; the simulation knows whose link it is. */
 export interface AcceptorSide {
@@ -251,6 +251,11 @@ class Arrival {
     this.#host.noteLink(this.#link, session);
     const { nature } = this.#link;
     const { hello, settings } = this.#greeting;
+    // An initiator never forgets what it has acknowledged: such a hello is a late one [resume.check].
+    const { ackedSeq } = session.machine.ring;
+    const next = hello!.lastReceived === null ? null : (hello!.lastReceived + 1) | 0;
+    if (next !== null && ((next - ackedSeq) | 0) < 0)
+      throw new Broken(`${session.name}: a late hello takes over`);
     session.attach(this.#end, () => {
       session.machine.handleAttached(
         {

@@ -35,6 +35,8 @@ export class ReferencePeer {
   readonly #habits: Habits;
   readonly #buffer = new Map<number, Bytes>();
   #entering = 0;
+  /** Sends that wait for a link. */
+  readonly #waiting: [seq: number, frame: Bytes][] = [];
   #lastWritten = -1;
   #key: Bytes | null = null;
   #link: LinkEnd | null = null;
@@ -72,24 +74,28 @@ export class ReferencePeer {
   // ------------------------------------------------------------------ sending
 
   #send(): void {
-    const { sizes, salt, pauseMs, shuffleMs, enterMs } = this.#habits;
+    const { sizes, salt, pauseMs, shuffleMs } = this.#habits;
     if (this.sent === sizes.length) return;
     const { random } = this.#world;
     const seq = this.sent++;
     const frame = frameOf(seq, this.received - 1, itemOf(salt, seq, sizes[seq]));
-    this.#entering++;
     this.#world.after(random.below(shuffleMs + 1), () => {
-      if (this.#link && this.#greeted) {
-        this.#write(frame);
-        if (seq < this.#lastWritten) this.permuted++;
-        this.#lastWritten = Math.max(seq, this.#lastWritten);
-      }
-      this.#world.after(random.below(enterMs + 1), () => {
-        this.#buffer.set(seq, frame);
-        this.#entering--;
-      });
+      if (this.#link && this.#greeted) this.#writeNew(seq, frame);
+      else this.#waiting.push([seq, frame]);
     });
     this.#world.after(random.below(pauseMs + 1), () => this.#send());
+  }
+
+  /** Written first, entered into the buffer later: a link that comes in between does not replay it. */
+  #writeNew(seq: number, frame: Bytes): void {
+    this.#write(frame);
+    if (seq < this.#lastWritten) this.permuted++;
+    this.#lastWritten = Math.max(seq, this.#lastWritten);
+    this.#entering++;
+    this.#world.after(this.#world.random.below(this.#habits.enterMs + 1), () => {
+      this.#buffer.set(seq, frame);
+      this.#entering--;
+    });
   }
 
   #write(payload: Bytes): void {
@@ -139,6 +145,7 @@ export class ReferencePeer {
     for (const seq of [...this.#buffer.keys()].sort((a, b) => a - b)) {
       if (seq >= from) this.#write(this.#buffer.get(seq)!);
     }
+    for (const [seq, frame] of this.#waiting.splice(0)) this.#writeNew(seq, frame);
   }
 
   #readFrame(frame: Bytes): void {

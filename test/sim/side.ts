@@ -17,6 +17,8 @@ export abstract class Side {
   readonly limits: ResolvedLimits;
   app!: Application;
   link: LinkEnd | null = null;
+  /** Why the machine has given links up. */
+  readonly drops: ConduitError[] = [];
   #deadline: Timer | null = null;
   #draining = false;
   /** Base: what a paused link may still bring; one that cannot be paused has no bound [ext.window]. */
@@ -112,6 +114,7 @@ export abstract class Side {
       case "goaway":
         return this.onGoAway(event.retryAfterMs);
       case "drop":
+        this.drops.push(event.error);
         if (event.graceful) this.link?.end();
         else if (this.link) {
           this.link.destroy();
