@@ -1,6 +1,8 @@
 // What the suites of the session layer share: sessions over real sockets, raw peers that break the rules, and a check
 // after each test that nothing is left behind: no socket, no linear memory, no rejection that nobody handled.
 import net from "node:net";
+import v8 from "node:v8";
+import vm from "node:vm";
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
 import { type ChaosOptions, type ChaosProxy, startChaosProxy } from "../../examples/demo/chaos-proxy.js";
 import {
@@ -109,6 +111,15 @@ export function cleanSlate(): void {
     process.off("unhandledRejection", note);
   });
 }
+
+/** Bytes of array buffers that somebody still holds. */
+export function heldBytes(): number {
+  collectGarbage();
+  return process.memoryUsage().arrayBuffers;
+}
+
+v8.setFlagsFromString("--expose-gc");
+const collectGarbage = vm.runInNewContext("gc") as () => void;
 
 // ------------------------------------------------------------------ sessions
 
