@@ -1,10 +1,11 @@
 // What the module exports: pure functions over addresses. It allocates nothing and holds no state of a conduit.
+export { copyBytes } from "./copy";
 export { deframe } from "./deframe";
 export { headerSize as frameHeaderSize, parseFrame as frameParse } from "./frame";
 export {
   batchCommit,
   controlCommit,
-  frameCommit,
+  frameEnter,
   ringAck,
   ringCommit,
   ringMove,

@@ -27,6 +27,7 @@ import {
   RING_WRITTEN_SEQ,
   SEND_MAX_ITEM,
 } from "./abi";
+import { copyBytes } from "./copy";
 import { headerSize, writeHeader } from "./frame";
 import { seqBefore } from "./seq";
 
@@ -92,10 +93,12 @@ export function ringCommit(c: usize, item: usize, length: u32): void {
   commitFrame(c, item, length);
 }
 
-/** Reserve and commit in one call; returns the address that the item's bytes belong to, or 0 as ringReserve. */
-export function frameCommit(c: usize, length: u32): usize {
+/** Reserve, copy the item from `source`, and commit, in one call; returns the item's address, or 0 as ringReserve. */
+export function frameEnter(c: usize, source: usize, length: u32): usize {
   const item = reserveFrame(c, length);
-  if (item) commitFrame(c, item, length);
+  if (!item) return 0;
+  copyBytes(item, source, length);
+  commitFrame(c, item, length);
   return item;
 }
 
@@ -134,9 +137,7 @@ function commitFrame(c: usize, item: usize, length: u32): void {
 export function batchCommit(c: usize, items: usize, lengths: usize, count: u32): u32 {
   for (let i: u32 = 0; i < count; i++) {
     const length = load<u32>(lengths + (<usize>i << 2));
-    const at = frameCommit(c, length);
-    if (!at) return i;
-    memory.copy(at, items, length);
+    if (!frameEnter(c, items, length)) return i;
     items += length;
   }
   return count;

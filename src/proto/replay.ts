@@ -55,7 +55,7 @@ export function threadBudget(core: Core): MemoryBudget {
 }
 
 export class ReplayRing {
-  /** Address of the conduit's block: core.frameCommit(block, length) is the fast path of a commit. */
+  /** Address of the conduit's block: core.enter(block, item) is the fast path of a commit. */
   readonly block: number;
 
   readonly #core: Core;
@@ -157,7 +157,7 @@ export class ReplayRing {
   /** Copies one item in. @throws as reserve(). */
   push(item: Uint8Array): void {
     const at = this.reserve(item.length);
-    this.#core.memory.u8.set(item, at);
+    this.#core.copyIn(item, at);
     this.commit(at, item.length);
   }
 

@@ -9,7 +9,7 @@ import { AbortCode } from "../proto/control.js";
 import type { ServerHello } from "../proto/handshake.js";
 import { type AttachedLink, Machine, type MachineEvent } from "../proto/machine.js";
 import type { ReplayRing } from "../proto/replay.js";
-import { type Core, SCAN_BYTES_MAX, TABLE_ENTRIES, threadCore } from "../wasm/core.js";
+import { type Core, ENTER_BYTES_MAX, TABLE_ENTRIES, threadCore } from "../wasm/core.js";
 import type { LinearMemory } from "../wasm/memory.js";
 import type { Batch } from "./batch.js";
 import { Alarm, now, randomId } from "./clock.js";
@@ -182,7 +182,6 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   // --- sending
   readonly #block: number;
-  readonly #frameCommit: (block: number, length: number) => number;
   /** send() may enter items directly: not ending, no write() queued, not within sendInto(). */
   #direct = true;
   #encoding = false;
@@ -227,7 +226,6 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     });
     this.#ring = this.#machine.ring;
     this.#block = this.#ring.block;
-    this.#frameCommit = this.#core.frameCommit;
     this.#gatherLimit = Math.min(GATHER_BYTES, Math.ceil(this.#limits.highWaterBytes / 2));
     this.#receiver = new Receiver<R>({
       onHanded: (items, recordBytes) => this.#handleHanded(items, recordBytes),
@@ -271,17 +269,17 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
    *   CONDUIT_FRAME_TOO_LARGE, CONDUIT_MEMORY, CONDUIT_ENCODE for what is no Uint8Array, CONDUIT_CLOSED.
    */
   send(item: S): void {
-    if (this.#direct && item instanceof Uint8Array) {
-      const { length } = item;
-      const at = this.#frameCommit(this.#block, length);
-      if (at !== 0) {
-        this.#memory.u8.set(item, at);
-        if (!this.#flushQueued) this.#queueFlush();
-        if ((this.#gathered += length + FRAME_OVERHEAD) >= this.#gatherLimit) this.#flush();
-        return;
-      }
+    if (
+      this.#direct &&
+      item instanceof Uint8Array &&
+      item.length <= ENTER_BYTES_MAX &&
+      this.#core.enter(this.#block, item)
+    ) {
+      if (!this.#flushQueued) this.#queueFlush();
+      if ((this.#gathered += item.length + FRAME_OVERHEAD) >= this.#gatherLimit) this.#flush();
+    } else {
+      this.#sendSlowly(item);
     }
-    this.#sendSlowly(item);
   }
 
   /**
@@ -328,16 +326,17 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     while (
       first + count < lengths.length &&
       count < 2 * TABLE_ENTRIES &&
-      size + lengths[first + count] <= SCAN_BYTES_MAX
+      size + lengths[first + count] <= ENTER_BYTES_MAX
     ) {
       size += lengths[first + count];
       count++;
     }
     if (count === 0) return 0;
     const { memory, exports, chunk, table } = this.#core;
-    memory.u8.set(bytes.subarray(offset, offset + size), chunk);
+    const staged = chunk + ((bytes.byteOffset + offset) & 7); // at their own alignment, as Core.enter()
+    memory.u8.set(bytes.subarray(offset, offset + size), staged);
     memory.u32.set(lengths.subarray(first, first + count), table >>> 2);
-    return exports.batchCommit(this.#block, chunk, table, count);
+    return exports.batchCommit(this.#block, staged, table, count);
   }
 
   /**

@@ -6,6 +6,10 @@ import { LinearMemory } from "./memory.js";
 
 /** Largest piece of a chunk that is copied in for one scan; a socket read is at most as large. */
 export const SCAN_BYTES_MAX = 65_536;
+/** Largest item that enter() takes. */
+export const ENTER_BYTES_MAX = SCAN_BYTES_MAX - 8;
+/** From here on a copy at the wrong alignment costs more than to ask for the alignment. */
+const ALIGN_FROM_BYTES = 256;
 /** Items that one scan can list. */
 export const TABLE_ENTRIES = 8_192;
 
@@ -13,7 +17,7 @@ export class Core {
   readonly build: Build;
   readonly memory: LinearMemory;
   readonly exports: CoreExports;
-  readonly frameCommit: CoreExports["frameCommit"];
+  readonly frameEnter: CoreExports["frameEnter"];
   readonly deframe: CoreExports["deframe"];
   /** Where a chunk is copied to for its scan, SCAN_BYTES_MAX bytes. Used within one call only. */
   readonly chunk: number;
@@ -24,10 +28,31 @@ export class Core {
     this.build = build;
     this.memory = new LinearMemory(build);
     this.exports = instantiate(build, this.memory.memory);
-    this.frameCommit = this.exports.frameCommit;
+    this.frameEnter = this.exports.frameEnter;
     this.deframe = this.exports.deframe;
     this.chunk = this.memory.allocate(SCAN_BYTES_MAX);
     this.table = this.memory.allocate(TABLE_ENTRIES * 8);
+  }
+
+  // The engine copies from JavaScript into shared memory byte by byte when source and target differ in alignment,
+  // eight times slower. So bytes go to `chunk` at their own alignment first, and from there by WASM.
+
+  /** Commits a frame with a copy of `item`, at most ENTER_BYTES_MAX long. false = refused, as frameEnter. */
+  enter(block: number, item: Uint8Array): boolean {
+    const { length } = item;
+    const staged = length < ALIGN_FROM_BYTES ? this.chunk : this.chunk + (item.byteOffset & 7);
+    this.memory.u8.set(item, staged);
+    return this.frameEnter(block, staged, length) !== 0;
+  }
+
+  /** Copies `bytes` in, to the address `to`. */
+  copyIn(bytes: Uint8Array, to: number): void {
+    const staged = this.chunk + (bytes.byteOffset & 7);
+    for (let at = 0; at < bytes.length; at += ENTER_BYTES_MAX) {
+      const piece = bytes.subarray(at, at + ENTER_BYTES_MAX);
+      this.memory.u8.set(piece, staged);
+      this.exports.copyBytes(to + at, staged, piece.length);
+    }
   }
 
   /** A conduit's block, zeroed; 0 when there is no memory for it. */

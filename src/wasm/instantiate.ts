@@ -4,6 +4,7 @@ import * as binary from "./binary.generated.js";
 
 /** All results and arguments are u32, but JavaScript sees them as signed: addresses stay below 2 GiB. */
 export interface CoreExports {
+  copyBytes(to: number, from: number, length: number): void;
   deframe(
     block: number, from: number, visible: number, available: number, origin: number,
     result: number, table: number, index: number, capacity: number,
@@ -11,7 +12,7 @@ export interface CoreExports {
   frameHeaderSize(seq: number, hasAck: number, ack: number): number;
   frameParse(at: number, end: number, result: number): number;
   frameWrite(at: number, seq: number, hasAck: number, ack: number, length: number): number;
-  frameCommit(block: number, length: number): number;
+  frameEnter(block: number, source: number, length: number): number;
   batchCommit(block: number, items: number, lengths: number, count: number): number;
   controlCommit(block: number, length: number): number;
   ringReserve(block: number, length: number): number;

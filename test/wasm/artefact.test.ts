@@ -12,8 +12,9 @@ const SECTIONS = { type: 1, import: 2, function: 3, global: 6, export: 7, code: 
 const EXPORTS = [
   "batchCommit",
   "controlCommit",
+  "copyBytes",
   "deframe",
-  "frameCommit",
+  "frameEnter",
   "frameHeaderSize",
   "frameParse",
   "frameWrite",

@@ -86,10 +86,13 @@ export class RingDriver {
     poke(this.#core, this.block + RECV_NEXT, handed);
   }
 
-  /** frameCommit and the copy. Says whether there was room. */
+  /** frameEnter. Says whether there was room. */
   commit(item: Uint8Array): boolean {
+    const { chunk, exports, memory } = this.#core;
     const offset = this.model.canReserve(item.length);
-    const at = this.#core.exports.frameCommit(this.block, item.length);
+    memory.u8.set(item, chunk);
+    const at = exports.frameEnter(this.block, chunk, item.length);
+    if (at !== 0) assert.deepEqual(memory.copyOut(at, item.length), Uint8Array.from(item), "the copy");
     return this.#enterFrame(at, offset, item);
   }
 

@@ -195,7 +195,7 @@ onBothBuilds((core) => {
       expect(ring.commit(Uint8Array.of(1))).toBe(true);
       expect(ring.commit(Uint8Array.of(2))).toBe(true);
       expect(ring.field(RING_HEAD_SEQ)).toBe(0xffff_ffff);
-      expect(core.exports.frameCommit(ring.block, 1)).toBe(0);
+      expect(core.exports.frameEnter(ring.block, core.chunk, 1)).toBe(0);
       expect(core.exports.ringReserve(ring.block, 0)).toBe(0);
       poke(core, core.table, 0);
       expect(core.exports.batchCommit(ring.block, core.chunk, core.table, 1)).toBe(0);
@@ -210,10 +210,10 @@ onBothBuilds((core) => {
     withRing({ extended: false, capacity: 4_000, sendMaxItem: 100 }, (ring) => {
       expect(ring.commit(new Uint8Array(101))).toBe(false);
       expect(ring.batch([new Uint8Array(100), new Uint8Array(101), new Uint8Array(1)])).toBe(1);
-      expect(core.exports.frameCommit(ring.block, 0xffff_ffff)).toBe(0);
-      expect(core.exports.frameCommit(ring.block, 0xffff_fff0)).toBe(0);
+      expect(core.exports.frameEnter(ring.block, core.chunk, 0xffff_ffff)).toBe(0);
+      expect(core.exports.frameEnter(ring.block, core.chunk, 0xffff_fff0)).toBe(0);
       poke(core, ring.block + SEND_MAX_ITEM, 101);
-      expect(core.exports.frameCommit(ring.block, 101)).not.toBe(0);
+      expect(core.exports.frameEnter(ring.block, core.chunk, 101)).not.toBe(0);
     });
   });
 
@@ -251,7 +251,7 @@ onBothBuilds((core) => {
       core.exports.ringRewind(ring.block);
       expect(core.exports.ringTake(ring.block, ANY, ANY)).toBe(0);
       expect(core.exports.ringAck(ring.block, 1)).toBe(ACK_OLD);
-      expect(core.exports.frameCommit(ring.block, 1)).toBe(0);
+      expect(core.exports.frameEnter(ring.block, core.chunk, 1)).toBe(0);
       expect(core.exports.ringAck(ring.block, 9)).toBe(ACK_INVALID);
       // What was given up can still be told, and what of it was written.
       const positions = [RING_ACKED_SEQ, RING_SENT_SEQ, RING_WRITTEN_SEQ, RING_HEAD_SEQ];
