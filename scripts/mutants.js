@@ -5,7 +5,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
-const SCHEDULES = "1200";
+const SCHEDULES = "3000";
 /** A mutant that makes no progress at all is caught by this. */
 const TIMEOUT_MS = 90_000;
 const COPIED = ["src", "assembly", "scripts/build-wasm.js", "test/sim", "test/wasm/random.ts"];

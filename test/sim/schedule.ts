@@ -74,7 +74,9 @@ function run(seed: number, traced: boolean, made?: (world: World) => void): Outc
   made?.(world);
   const { random } = world;
   const chaosMs = random.pick([0, 500, 5_000, 30_000, 60_000]);
-  const authorizeMs = random.pick([0, 0, 20, 500, 3_000]);
+  // The initiator leaves links that work, and what was on them arrives while the next one waits to be authorized.
+  const restless = random.oneIn(4);
+  const authorizeMs = random.pick(restless ? [500, 3_000] : [0, 0, 20, 500, 3_000]);
   const supports: Profile = random.oneIn(4) ? "base" : "extended";
   const conduits = Array.from({ length: random.between(1, 3) }, () => drawConduit(random, supports, chaosMs));
   const host = new AcceptorHost(world, core, {
@@ -93,7 +95,7 @@ function run(seed: number, traced: boolean, made?: (world: World) => void): Outc
       };
     },
   });
-  const natureOf = drawNatures(random, world);
+  const natureOf = drawNatures(random, world, restless);
   const initiators = conduits.map((conduit, index) => {
     const { initiatorLimits: limits, initiatorPlan, acceptorPlan } = conduit;
     const machine = new Machine(core, { role: "initiator", profile: conduit.offered, limits, sessionId: "" });
@@ -113,10 +115,11 @@ function run(seed: number, traced: boolean, made?: (world: World) => void): Outc
     return initiator;
   });
 
-  disturb(world, initiators, chaosMs, random.pick([20, 200, 2_000]));
+  disturb(world, initiators, chaosMs, random.pick(restless ? [300, 2_000] : [20, 200, 2_000]), restless);
   world.after(chaosMs, () => {
     world.calm = true;
     world.log("world", () => "calm");
+    for (const { currentLink } of initiators) if (currentLink) Object.assign(currentLink.nature, FAST);
   });
   while (world.step()) {
     if (world.events > MAX_EVENTS) throw new Broken("no end: too many events");
@@ -224,25 +227,24 @@ function drawPlan(random: Random, maxItem: number, chaosMs: number): Plan {
   };
 }
 
+const FAST = { latencyMs: 1, jitterMs: 0, chunkBytes: 65_536, writeMs: 0 };
+
 /** All links of a run are of a kind; each one has its own end. */
-function drawNatures(random: Random, world: World): () => LinkNature {
+function drawNatures(random: Random, world: World, restless: boolean): () => LinkNature {
   const framing = random.oneIn(3) ? "message" : "stream";
   const latencyMs = random.pick([0, 1, 20, 150]);
   const jitterMs = random.pick([0, 2, 20]);
   const chunkBytes = random.pick([2, 30, 1_460, 65_536, 1 << 20]);
   const writeMs = random.pick([0, 0, 5, 100]);
   const capacityBytes = random.pick([100, 5_000, 100_000]);
-  const cutOneIn = random.pick([1, 2, 5, 1_000]);
+  const cutOneIn = restless ? 20 : random.pick([1, 2, 5, 1_000]);
   const cutWithin = random.pick([40, 300, 3_000, 30_000]);
-  const lateMs = random.pick([-1, 10, 300, 3_000]);
+  const lateMs = restless ? 300 : random.pick([-1, 10, 300, 3_000]);
   const deadMs = random.pick([100, 3_000, 30_000]);
   return () => {
     const perfect = {
+      ...FAST,
       framing,
-      latencyMs: 1,
-      jitterMs: 0,
-      chunkBytes: 65_536,
-      writeMs: 0,
       capacityBytes: 1 << 20,
       pausable: true,
       cutAfter: [-1, -1],
@@ -259,21 +261,27 @@ function drawNatures(random: Random, world: World): () => LinkNature {
       writeMs,
       capacityBytes,
       cutAfter: [cut(), cut()],
-      lateMs: random.oneIn(2) ? lateMs : -1,
+      lateMs: restless || random.oneIn(2) ? lateMs : -1,
       deadMs,
     };
   };
 }
 
 /** Chaos: every now and then something happens to a link. */
-function disturb(world: World, initiators: Initiator[], chaosMs: number, everyMs: number): void {
+function disturb(
+  world: World,
+  initiators: Initiator[],
+  chaosMs: number,
+  everyMs: number,
+  restless: boolean,
+): void {
   const { random } = world;
   const next = () => {
     if (world.calm) return;
     const initiator = random.pick(initiators);
     const link = initiator.currentLink;
     if (link) {
-      const what = random.below(8);
+      const what = restless ? 6 : random.below(8);
       if (what <= 2) link.cut();
       else if (what <= 4) link.die(random.below(3));
       else if (what === 5) link.cutSoon(random.below(2), random.below(100));
