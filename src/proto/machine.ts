@@ -669,6 +669,7 @@ export class Machine {
 
   #handleAbort({ code, retryAfterMs, reason }: { code: number; retryAfterMs: number; reason: string }): void {
     const greeting = this.role === "initiator" && this.#state === "greeting";
+    if (greeting && !this.#everOpen) this.#key = null; // the session that it was for never began
     const said = reason === "" ? "" : `: ${reason}`;
     const aborted = (what: string) =>
       new ConduitError("CONDUIT_ABORTED", "peer", `${what}${said}`, {
