@@ -21,7 +21,7 @@ export abstract class Side {
   readonly drops: ConduitError[] = [];
   #deadline: Timer | null = null;
   #draining = false;
-  /** Base: what a paused link may still bring; one that cannot be paused has no bound [ext.window]. */
+  /** Base: what arrives before a pause helps is one chunk; a link that cannot be paused has no bound [ext.window]. */
   #slack = 0;
   #idle = 0;
 
@@ -46,14 +46,14 @@ export abstract class Side {
   /** From now on the machine reads this link; the one before has no effect any more [link.one]. */
   protected useLink(end: LinkEnd): void {
     this.link = end;
-    const { pausable, chunkBytes } = end.link.nature;
-    this.#slack = pausable ? Math.max(this.#slack, chunkBytes) : Number.POSITIVE_INFINITY;
+    if (!end.link.nature.pausable) this.#slack = Number.POSITIVE_INFINITY;
     // What the greeting wrote is none of the machine's writes.
     let foreign = end.out.pending.length;
     end.start({
       bytes: (chunk) => {
         if (this.link !== end) return;
         this.world.log(this.name, () => `${end.link.name} brings ${chunk.length} bytes`);
+        this.#slack = Math.max(this.#slack, chunk.length);
         this.machine.handleBytes(chunk, this.world.now);
         this.drain();
       },
