@@ -9,6 +9,7 @@ export class MemoryBudget {
   /** The bound in bytes. */
   readonly bytes: number;
   #used = 0;
+  readonly #waiting = new Set<() => void>();
 
   constructor(bytes: number) {
     if (!Number.isInteger(bytes) || bytes < 0) {
@@ -30,5 +31,17 @@ export class MemoryBudget {
   /** Charges (or, negative, returns) bytes. @internal */
   charge(bytes: number): void {
     this.#used += bytes;
+    if (bytes < 0 && this.#waiting.size > 0) queueMicrotask(() => this.#wake());
+  }
+
+  /** Calls back once, after some of it was returned: there may be room now. @internal */
+  whenReturned(wake: () => void): void {
+    this.#waiting.add(wake);
+  }
+
+  #wake(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const wake of waiting) wake();
   }
 }

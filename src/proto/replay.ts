@@ -247,6 +247,12 @@ export class ReplayRing {
 
   // ------------------------------------------------------------------ memory
 
+  /** After CONDUIT_MEMORY: calls back when other rings have given memory back. */
+  whenMemoryReturned(wake: () => void): void {
+    this.#thread.whenReturned(wake);
+    this.#tenant?.whenReturned(wake);
+  }
+
   /** Gives the region back when the ring is empty and nothing reads it. */
   shrink(): void {
     if (this.length === 0 && this.#regionBytes > 0) this.#moveTo(0, 0);

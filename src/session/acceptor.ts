@@ -251,6 +251,7 @@ class SessionAcceptor<S, R, D> implements Acceptor<S, R, D>, GreeterHost<StableC
     });
     for (const conduit of sessions) {
       // Without a link it cannot end any more: nobody listens for its next one.
+      conduit.on("linkDown", () => conduit.shutDown(retryAfterMs));
       if (!conduit.machine.hasLink) conduit.shutDown(retryAfterMs);
       else quiet(conduit.close({ timeoutMs: Number.POSITIVE_INFINITY }));
     }

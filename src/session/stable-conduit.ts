@@ -477,8 +477,10 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     try {
       this.#ring.push(bytes);
     } catch (error) {
-      if (isFull(error)) return false;
-      throw error;
+      if (!isFull(error)) throw error;
+      // No ack of ours need follow: what is missing may be in the rings of others.
+      if (error.code === "CONDUIT_MEMORY") this.#ring.whenMemoryReturned(this.#retryWrites);
+      return false;
     }
     this.#sentSome(bytes.length + FRAME_OVERHEAD);
     return true;
@@ -500,6 +502,12 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     this.#updateDirect();
     this.#endMachine();
   }
+
+  readonly #retryWrites = (): void => {
+    if (this.#close) return;
+    this.#drainWrites();
+    this.#driver.run();
+  };
 
   /** A write() that waited at this place in the queue will not be sent: delivered() does not wait for it. */
   #forgetWrite(at: number): void {
@@ -1058,7 +1066,7 @@ function asBytes(item: unknown): Uint8Array {
 }
 
 /** The ring has no room now; later it may. */
-function isFull(error: unknown): boolean {
+function isFull(error: unknown): error is ConduitError {
   return (
     error instanceof ConduitError && (error.code === "CONDUIT_REPLAY_FULL" || error.code === "CONDUIT_MEMORY")
   );
