@@ -235,8 +235,8 @@ const MUTANTS = {
     patches: [
       {
         file: "src/proto/machine.ts",
-        from: "const frame = this.#held.get(seq);\n      if (!frame) break;",
-        to: "const frame = this.#held.get(seq);\n      if (!frame || seq > 0) break;",
+        from: "const frame = this.#held.take(seq);\n      if (!frame) break;",
+        to: "const frame = this.#held.take(seq);\n      if (!frame || seq > 0) break;",
       },
       {
         file: "src/proto/machine.ts",

@@ -70,7 +70,11 @@ export function settingsRecord(settings: Settings): Bytes {
     const value = settings[name];
     if (value === undefined) continue;
     const bytes =
-      kind === "number" ? varintBytes(value as number) : kind === "text" ? utf8(value as string) : (value as Bytes);
+      kind === "number"
+        ? varintBytes(value as number)
+        : kind === "text"
+          ? utf8(value as string)
+          : (value as Bytes);
     writer.varint(id).varint(bytes.length).bytes(bytes);
   }
   return writer.record();
@@ -128,13 +132,19 @@ export function decodeControl(body: Uint8Array): Control {
       return { type, seq };
     }
     case TYPE_ABORT:
-      return { type, code: reader.number(), retryAfterMs: reader.number(), reason: reader.text(MAX_REASON_BYTES) };
+      return {
+        type,
+        code: reader.number(),
+        retryAfterMs: reader.number(),
+        reason: reader.text(MAX_REASON_BYTES),
+      };
     case TYPE_GOAWAY:
       return { type, retryAfterMs: reader.number(), address: reader.text(MAX_REASON_BYTES) };
     case TYPE_VOLATILE:
       return { type, item: reader.rest().slice() as Bytes };
     default:
-      if (type < FIRST_OPTIONAL_TYPE) throw violation("ext.unknown", `control record of unknown type ${type}`);
+      if (type < FIRST_OPTIONAL_TYPE)
+        throw violation("ext.unknown", `control record of unknown type ${type}`);
       return { type: "skipped" };
   }
 }
@@ -226,7 +236,8 @@ class Reader {
     for (let scale = 1; ; scale *= 128) {
       const byte = this.byte();
       value += (byte & 0x7f) * scale;
-      if (value > Number.MAX_SAFE_INTEGER) throw violation("ext.control", "number in a control record is too large");
+      if (value > Number.MAX_SAFE_INTEGER)
+        throw violation("ext.control", "number in a control record is too large");
       if (byte < 0x80) return value;
       if (scale > 2 ** 49) throw violation("ext.control", "varint in a control record is too long");
     }
@@ -234,7 +245,8 @@ class Reader {
 
   varint32(): number {
     const value = this.number();
-    if (value > 0xffff_ffff) throw violation("frame.minimal", "seq in a control record has more than 32 bits");
+    if (value > 0xffff_ffff)
+      throw violation("frame.minimal", "seq in a control record has more than 32 bits");
     return value;
   }
 

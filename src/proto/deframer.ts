@@ -172,7 +172,17 @@ export class Deframer {
     const visible = this.#copiedTo - this.#at;
     const available = this.#end - this.#at;
     const origin = this.#at - this.#shift;
-    const status = deframe(this.#block, from, visible, available, origin, RESULT, table, this.#count, TABLE_ENTRIES);
+    const status = deframe(
+      this.#block,
+      from,
+      visible,
+      available,
+      origin,
+      RESULT,
+      table,
+      this.#count,
+      TABLE_ENTRIES,
+    );
 
     const u32 = memory.u32;
     this.#at += u32[R + (SCAN_CONSUMED >>> 2)];
@@ -187,7 +197,8 @@ export class Deframer {
       case SCAN_DONE:
         return null;
       case SCAN_PARTIAL:
-        if (this.#framing === "message") return this.#invalid(violation("link.message", "a message ends within a record"));
+        if (this.#framing === "message")
+          return this.#invalid(violation("link.message", "a message ends within a record"));
         if (this.#count > 0) return this.#emit(); // the batch holds this chunk; the rest is scanned again
         this.#startPartial(need);
         return null;
@@ -274,7 +285,10 @@ export class Deframer {
       larger.set(this.#partial.subarray(0, this.#filled));
       this.#partial = larger;
     }
-    this.#partial.set(at === 0 && taken === chunk.length ? chunk : chunk.subarray(at, at + taken), this.#filled);
+    this.#partial.set(
+      at === 0 && taken === chunk.length ? chunk : chunk.subarray(at, at + taken),
+      this.#filled,
+    );
     this.#filled += taken;
     at += taken;
     if (this.#filled < this.#need) return this.#chunkTaken();

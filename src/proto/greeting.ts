@@ -5,7 +5,14 @@ import { linkError } from "../errors.js";
 import type { Bytes, Framing } from "../link/link.js";
 import type { ClientHello } from "../link/source.js";
 import { AbortCode, abortRecord, decodeControl, type Settings, TYPE_SETTINGS } from "./control.js";
-import { decodeClientHello, encodeServerHello, HelloReader, NO_KEY, payloadFor, type ServerHello } from "./handshake.js";
+import {
+  decodeClientHello,
+  encodeServerHello,
+  HelloReader,
+  NO_KEY,
+  payloadFor,
+  type ServerHello,
+} from "./handshake.js";
 
 /** SETTINGS and what follows it until the takeover; credentials are the only large part. */
 const MAX_GREETING_BYTES = 65_536;
@@ -42,7 +49,8 @@ export class Greeting {
       return "hello";
     }
     this.#keep(chunk);
-    if (this.#restBytes > MAX_GREETING_BYTES) return this.#bad("too much was sent before the session was open");
+    if (this.#restBytes > MAX_GREETING_BYTES)
+      return this.#bad("too much was sent before the session was open");
     return this.#readSettings();
   }
 

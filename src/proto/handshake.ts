@@ -87,7 +87,8 @@ export class HelloReader {
     this.#buffer.set(chunk.subarray(0, taken), this.#length);
     this.#length += taken;
     // The length is judged as soon as it is there, before anything more is waited for [link.max].
-    if (this.#length >= 4 && new DataView(this.#buffer.buffer).getUint32(0, true) !== HELLO_BYTES) return "bad";
+    if (this.#length >= 4 && new DataView(this.#buffer.buffer).getUint32(0, true) !== HELLO_BYTES)
+      return "bad";
     if (this.#length < this.#buffer.length) return null;
     if (taken < chunk.length) this.rest = chunk.subarray(taken);
     return this.#buffer.subarray(4);
@@ -120,5 +121,9 @@ function decode(magic: number, payload: Uint8Array) {
   if (payload.length !== HELLO_BYTES) return null;
   const view = new DataView(payload.buffer, payload.byteOffset, HELLO_BYTES);
   if (view.getUint32(0, true) !== magic) return null;
-  return { flags: payload[4], resumeKey: payload.slice(5, 21) as Bytes, lastReceived: view.getUint32(21, true) };
+  return {
+    flags: payload[4],
+    resumeKey: payload.slice(5, 21) as Bytes,
+    lastReceived: view.getUint32(21, true),
+  };
 }

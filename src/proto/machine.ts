@@ -23,6 +23,7 @@ import type { Bytes, Framing } from "../link/link.js";
 import type { ClientHello } from "../link/source.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Core } from "../wasm/core.js";
+import { meaningOfAbort } from "./abort.js";
 import {
   AbortCode,
   abortRecord,
@@ -53,6 +54,7 @@ import {
   payloadFor,
   type ServerHello,
 } from "./handshake.js";
+import { HeldFrames } from "./held-frames.js";
 import { ReplayRing, type Undelivered } from "./replay.js";
 import { ResumeKeys } from "./resume-keys.js";
 
@@ -114,10 +116,8 @@ const EARLY_ITEM_BYTES = 65_536;
 const MAX_WRITE_BYTES = 262_144;
 /** An empty ring keeps its region so long. */
 const SHRINK_AFTER_MS = 1_000;
-/** Frames that are kept out of order, and how much of the window they may take [recv.gap]. */
-const MAX_HELD_FRAMES = 1_024;
+/** How much of the window frames that are held out of order may take [recv.gap]. */
 const HELD_WINDOW_SHARE = 4;
-const MAX_GAP_STRIKES = 3;
 /** A probe that brings no ack doubles the wait for the next one, so often at most [base.probe]. */
 const MAX_PROBE_DOUBLINGS = 6;
 const SEQS = 2 ** 32;
@@ -172,11 +172,8 @@ export class Machine {
   #ackedOnWire = 0; // RECV_HANDED as the peer has been told, or will be by what is queued
   #peerFin = -1; // seq of the peer's FIN
   #peerFinHanded = false;
-  readonly #held = new Map<number, { item: Bytes; recordBytes: number }>();
-  #heldBytes = 0;
+  readonly #held: HeldFrames;
   #gapAt = NEVER;
-  #gapSeq = -1;
-  #gapStrikes = 0;
 
   // --- sending
   #wantsFin = false;
@@ -205,6 +202,7 @@ export class Machine {
     this.#limits = options.limits;
     this.#sessionId = options.sessionId;
     this.#word = block >>> 2;
+    this.#held = new HeldFrames(options.limits.receiveWindow / HELD_WINDOW_SHARE);
     this.ring = new ReplayRing(core, block, options.limits, options.budget ?? null);
     this.#setField(EXTENDED, this.profile === "extended" ? 1 : 0);
     this.#setField(RECV_MAX_ITEM, this.#limits.maxFrameBytes);
@@ -230,7 +228,7 @@ export class Machine {
 
   /** Received and not yet handed over, in record bytes, frames held out of order included. */
   get unhandedBytes(): number {
-    return this.#unhandedBytes + this.#heldBytes;
+    return this.#unhandedBytes + this.#held.bytes;
   }
 
   /** Base: the application is too slow, the link is to be paused [ext.window]. */
@@ -460,17 +458,10 @@ export class Machine {
       this.#releaseHeld(now);
       return;
     }
-    const { gapSeq, recordBytes } = deframer;
-    if (!this.#held.has(gapSeq)) {
-      this.#held.set(gapSeq, { item: deframer.gapItem.slice() as Bytes, recordBytes });
-      this.#heldBytes += recordBytes;
-    }
+    this.#held.hold(deframer.gapSeq, deframer.gapItem, deframer.recordBytes);
     deframer.skip();
     if (this.#gapAt === NEVER) this.#gapAt = now + this.#limits.gapTimeoutMs;
-    if (
-      this.#held.size > MAX_HELD_FRAMES ||
-      this.#heldBytes > this.#limits.receiveWindow / HELD_WINDOW_SHARE
-    ) {
+    if (this.#held.full) {
       this.#flush(deframer);
       this.#dropForGap();
     }
@@ -478,36 +469,23 @@ export class Machine {
 
   #releaseHeld(now: number): void {
     if (this.#held.size === 0) return;
-    for (const [seq, frame] of this.#held) {
-      if (seq >= this.#field(RECV_NEXT)) continue;
-      this.#held.delete(seq); // it came again, in its place
-      this.#heldBytes -= frame.recordBytes;
-    }
+    this.#held.forgetBefore(this.#field(RECV_NEXT));
     for (;;) {
       const seq = this.#field(RECV_NEXT);
-      const frame = this.#held.get(seq);
+      const frame = this.#held.take(seq);
       if (!frame) break;
-      this.#held.delete(seq);
-      this.#heldBytes -= frame.recordBytes;
       this.#setField(RECV_NEXT, seq + 1);
       this.#gapAt = now + this.#limits.gapTimeoutMs; // what is still missing has its own time
-      this.#receive({
-        bytes: frame.item,
-        spans: Uint32Array.of(0, frame.item.length),
-        recordBytes: frame.recordBytes,
-      });
+      this.#receive(frame);
     }
     if (this.#held.size === 0) this.#gapAt = NEVER;
   }
 
   #dropForGap(): void {
     const missing = this.#field(RECV_NEXT);
-    const last = Math.min(...this.#held.keys()) - 1;
-    this.#gapStrikes = missing === this.#gapSeq ? this.#gapStrikes + 1 : 1;
-    this.#gapSeq = missing;
-    const what = `items ${missing} to ${last} are missing`;
-    if (this.#gapStrikes >= MAX_GAP_STRIKES) {
-      return this.#fail(sessionLost("gap", `${what} after ${MAX_GAP_STRIKES} links [recv.gap]`));
+    const what = `items ${missing} to ${this.#held.gapEnd()} are missing`;
+    if (this.#held.strike(missing)) {
+      return this.#fail(sessionLost("gap", `${what}, and new links did not bring them [recv.gap]`));
     }
     this.#drop(linkError(`${what}: resuming to get them again [recv.gap]`), false);
   }
@@ -667,56 +645,17 @@ export class Machine {
     this.#checkEnd(now);
   }
 
-  #handleAbort({ code, retryAfterMs, reason }: { code: number; retryAfterMs: number; reason: string }): void {
-    const greeting = this.role === "initiator" && this.#state === "greeting";
-    if (greeting && !this.#everOpen) this.#key = null; // the session that it was for never began
-    const said = reason === "" ? "" : `: ${reason}`;
-    const aborted = (what: string) =>
-      new ConduitError("CONDUIT_ABORTED", "peer", `${what}${said}`, {
-        retryAfterMs: retryAfterMs || undefined,
-      });
-    switch (code) {
-      case AbortCode.ended:
-        return this.#finish(
-          this.bothEnded ? null : (this.#refused ?? aborted("the peer has ended the session")),
-        );
-      case AbortCode.violation:
-        return this.#finish(
-          new ConduitError("CONDUIT_PROTOCOL", "local", `the peer reports a violation${said}`),
-        );
-      case AbortCode.unauthorized: {
-        const error = new ConduitError(
-          "CONDUIT_UNAUTHORIZED",
-          "peer",
-          `the acceptor refused the credentials${said}`,
-        );
-        // Only this link is refused; whether to try again with other credentials is not decided here.
-        return greeting ? this.#drop(error, false) : this.#finish(error);
-      }
-      case AbortCode.expired:
-        return this.#finish(this.bothEnded ? null : sessionLost("expired", `the session has expired${said}`));
-      case AbortCode.unknown:
-        return this.#finish(
-          this.bothEnded ? null : sessionLost("rejected", `the acceptor does not know this session${said}`),
-        );
-      case AbortCode.shutdown:
-        return this.#finish(this.bothEnded ? null : aborted("the peer shuts down"));
-      case AbortCode.overloaded:
-        if (greeting && !this.#refused && this.ring.writtenSeq === 0 && !this.#anyHanded) {
-          return this.#drop(
-            new ConduitError("CONDUIT_LINK", "peer", `the acceptor is overloaded${said}`, {
-              fatal: false,
-              retryAfterMs,
-            }),
-            false,
-          );
-        }
-        return this.#finish(aborted("the peer is overloaded"));
-      case AbortCode.handler:
-        return this.#finish(aborted("the peer's handler failed"));
-      default:
-        return this.#finish(aborted("the peer has aborted the session"));
-    }
+  #handleAbort(abort: { code: number; retryAfterMs: number; reason: string }): void {
+    const meaning = meaningOfAbort(abort, {
+      greeting: this.role === "initiator" && this.#state === "greeting" && !this.#refused,
+      fresh: this.ring.writtenSeq === 0 && !this.#anyHanded,
+      bothEnded: this.bothEnded,
+    });
+    if ("dropsLink" in meaning) this.#drop(meaning.dropsLink, false);
+    else
+      this.#finish(
+        meaning.ends && this.#refused && abort.code === AbortCode.ended ? this.#refused : meaning.ends,
+      );
   }
 
   // ================================================================== handle: time
@@ -866,12 +805,13 @@ export class Machine {
 
   pollEvent(): MachineEvent | undefined {
     const event = this.#events.shift();
-    // Until then the application does not know of the end, and what it sends meets an empty ring, not freed memory.
-    if (event?.type === "finished") {
-      this.#endPolled = true;
-      this.#free();
-    }
-    return event;
+    if (event?.type !== "finished") return event;
+    // Until now the application did not know of the end: what it sent meanwhile was accepted, and is undelivered.
+    const undelivered = this.ring.undelivered();
+    this.ring.dispose();
+    this.#endPolled = true;
+    this.#free();
+    return { ...event, undelivered };
   }
 
   /**
@@ -962,7 +902,6 @@ export class Machine {
     this.#writes.length = 0;
     this.#handshakeBy = this.#pongBy = this.#gapAt = this.#needSince = NEVER;
     this.#held.clear();
-    this.#heldBytes = 0;
     if (!this.#freed) this.#releasing(() => this.ring.dropPending());
     if (this.#state === "ended") this.#free();
   }
@@ -1188,16 +1127,13 @@ export class Machine {
     if (abort && this.profile === "extended" && this.#state === "open") {
       this.#queue(abortRecord(abort.code, abort.reason, abort.retryAfterMs));
     }
-    const undelivered = this.ring.undelivered();
     this.#finalReceived = this.lastReceived;
     this.#signal("finished");
     this.#deframer = null;
     this.#hello = null;
     this.#held.clear();
-    this.#heldBytes = 0;
     this.#handshakeBy = this.#graceEndsAt = this.#emptySince = this.#ackAt = NEVER;
-    this.#events.push({ type: "finished", error, undelivered });
-    this.ring.dispose();
+    this.#events.push({ type: "finished", error, undelivered: NONE });
   }
 
   /** The block lives until the end was polled and as long as pending writes read the ring. */
@@ -1223,3 +1159,4 @@ export class Machine {
 }
 
 const NOTHING: Bytes = new Uint8Array(0);
+const NONE: Undelivered = { items: [], firstUnsent: 0 };
