@@ -47,7 +47,10 @@ it("names no rule in code, tests or documents that PROTOCOL.md does not have", (
     "README.md",
   ];
   for (const file of files) {
-    for (const [id, rule] of readFileSync(file, "utf8").matchAll(RULE)) {
+    const text = readFileSync(file, "utf8");
+    // In code, `[a.b]` is an array or an index; rules are named in comments and strings.
+    const prose = file.endsWith(".md") ? [text] : text.match(/\/\/.*$|\/\*[\s\S]*?\*\/|"[^"\n]*"|`[^`]*`/gm);
+    for (const [id, rule] of (prose ?? []).join("\n").matchAll(RULE)) {
       if (!known.has(rule)) unknown.push(`${file}: ${id}`);
     }
   }

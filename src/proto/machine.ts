@@ -646,9 +646,11 @@ export class Machine {
   }
 
   #handleAbort(abort: { code: number; retryAfterMs: number; reason: string }): void {
+    const greeting = this.role === "initiator" && this.#state === "greeting";
+    if (greeting && !this.#everOpen) this.#key = null; // the session that it was for never began
     const meaning = meaningOfAbort(abort, {
-      greeting: this.role === "initiator" && this.#state === "greeting" && !this.#refused,
-      fresh: this.ring.writtenSeq === 0 && !this.#anyHanded,
+      greeting,
+      fresh: !this.#everOpen && !this.#refused,
       bothEnded: this.bothEnded,
     });
     if ("dropsLink" in meaning) this.#drop(meaning.dropsLink, false);
