@@ -86,8 +86,10 @@ describe("exactly once", () => {
       await timeout(Promise.all([run(client), run(server)]), 25_000, "writing");
       await until(() => there.next === total && back.next === total, 15_000);
       expect(proxy.cuts).toBeGreaterThanOrEqual(24);
-      expect([client.stats().links, server.stats().handedItems]).toEqual([server.stats().links, total]);
+      expect(server.stats().handedItems).toBe(total);
       expect(client.stats().links).toBeGreaterThan(20);
+      // A cut may meet a link that is open for the acceptor and not yet for the initiator, never the other way round.
+      expect(client.stats().links).toBeLessThanOrEqual(server.stats().links);
     },
   );
 
