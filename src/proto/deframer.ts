@@ -41,6 +41,9 @@ export interface ItemBatch {
 /** A partial record's buffer starts with this much and doubles: a length alone makes nobody allocate. */
 const FIRST_PARTIAL_BYTES = 65_536;
 const CONTROL_BIT = 0x8000_0000;
+/** The scan reads headers only: while records are this large, nothing but their headers is copied for it. */
+const LARGE_RECORD_BYTES = 8_192;
+const HEADER_WINDOW = 64;
 const R = RESULT >>> 2;
 
 export type Step = "done" | "batch" | "control" | "gap" | "invalid";
@@ -79,6 +82,7 @@ export class Deframer {
   #copiedAt = 0;
   #copiedFrom = 0;
   #copiedTo = 0;
+  #large = false; // so were the records of the last scan
   // Items found in this chunk and not yet handed out as a batch.
   #count = 0;
   #batchBytes = 0;
@@ -188,7 +192,9 @@ export class Deframer {
     this.#at += u32[R + (SCAN_CONSUMED >>> 2)];
     this.#count = u32[R + (SCAN_COUNT >>> 2)];
     this.#batchBytes += u32[R + (SCAN_BYTES >>> 2)];
-    this.frames += u32[R + (SCAN_FRAMES >>> 2)];
+    const frames = u32[R + (SCAN_FRAMES >>> 2)];
+    this.frames += frames;
+    if (frames > 0) this.#large = u32[R + (SCAN_CONSUMED >>> 2)] >= frames * LARGE_RECORD_BYTES;
     if (u32[R + (SCAN_ACKED >>> 2)] !== 0) this.acked = true;
     const need = u32[R + (SCAN_NEED >>> 2)];
     const detail = u32[R + (SCAN_DETAIL >>> 2)];
@@ -233,7 +239,8 @@ export class Deframer {
     const prefix = this.#at === 0 ? this.#shift : 0;
     const from = this.#at === 0 ? 0 : this.#at - this.#shift;
     const phase = (this.#chunk.byteOffset + from - prefix) & 7;
-    const to = Math.min(this.#chunk.length, from + SCAN_BYTES_MAX - phase - prefix);
+    const window = this.#large ? HEADER_WINDOW : SCAN_BYTES_MAX;
+    const to = Math.min(this.#chunk.length, from + window - phase - prefix);
     const part = from === 0 && to === this.#chunk.length ? this.#chunk : this.#chunk.subarray(from, to);
     if (prefix > 0) new DataView(memory.u8.buffer).setUint32(target + phase, this.#chunk.length, true);
     memory.u8.set(part, target + phase + prefix);

@@ -71,7 +71,7 @@ export class LinearMemory {
       }
     }
     this.#used += 2 ** order;
-    return address;
+    return address | 0; // a small integer again: powers have made it a double, which the hot path would box
   }
 
   /** Gives back a region that allocate(bytes) returned. */
