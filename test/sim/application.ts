@@ -136,7 +136,7 @@ export class Application {
     for (let n = random.between(1, burst); n > 0; n--) {
       if (this.sent === sizes.length) break;
       try {
-        this.#machine.ring.push(itemOf(salt, this.sent, sizes[this.sent]));
+        this.#machine.ring.push(itemOf(salt, this.sent, sizes.at(this.sent)!));
       } catch (error) {
         if (!(error instanceof ConduitError) || error.code !== "CONDUIT_REPLAY_FULL") throw error;
         this.#world.log(this.#name, () => `full at item ${this.sent}`);
