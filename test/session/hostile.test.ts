@@ -378,6 +378,29 @@ describe("within a session", () => {
     },
   );
 
+  test("control records of unknown types from 0x40 on are skipped, wherever the chunks split them [ext.unknown] [ext.record]", async () => {
+    const { raw, conduit } = await openRaw(acceptor);
+    const records = joined(
+      control(0x41),
+      frame(0, bytes("one")),
+      control(0xff, new Uint8Array(300)),
+      frame(1, bytes("two")),
+      control(0x7f, bytes("x")),
+    );
+    const received: string[] = [];
+    conduit.onItems = (batch) => {
+      for (const item of batch) received.push(text(item)!);
+    };
+    for (let at = 0; at < records.length; at += 7) {
+      await raw.push(records.subarray(at, at + 7));
+      await turn();
+    }
+    await until(() => received.length === 2);
+    expect(received).toEqual(["one", "two"]);
+    expect(conduit.status.state).toBe("open");
+    conduit.abort();
+  });
+
   test("a large length with a trickle of bytes costs what has come, not what was announced [link.max]", async () => {
     const before = heldBytes();
     const peers = await Promise.all(
