@@ -241,6 +241,7 @@ function drawNatures(random: Random, world: World, restless: boolean): () => Lin
   const cutWithin = random.pick([40, 300, 3_000, 30_000]);
   const lateMs = restless ? 300 : random.pick([-1, 10, 300, 3_000]);
   const deadMs = random.pick([100, 3_000, 30_000]);
+  const pausable = !random.oneIn(6);
   return () => {
     const perfect = {
       ...FAST,
@@ -260,6 +261,7 @@ function drawNatures(random: Random, world: World, restless: boolean): () => Lin
       chunkBytes,
       writeMs,
       capacityBytes,
+      pausable,
       cutAfter: [cut(), cut()],
       lateMs: restless || random.oneIn(2) ? lateMs : -1,
       deadMs,
