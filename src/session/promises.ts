@@ -43,6 +43,11 @@ export function quietly<T>(iterator: AsyncGenerator<T, void, undefined>): AsyncI
   };
 }
 
+/** A rejected promise that nobody has to handle. */
+export function rejected(reason: unknown): Promise<never> {
+  return quiet(Promise.reject(reason));
+}
+
 export function ignore(): void {
   // A rejection that is reported elsewhere.
 }

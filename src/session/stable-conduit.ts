@@ -8,9 +8,7 @@ import type { MemoryBudget } from "../memory-budget.js";
 import { AbortCode } from "../proto/control.js";
 import type { ServerHello } from "../proto/handshake.js";
 import { type AttachedLink, Machine, type MachineEvent } from "../proto/machine.js";
-import type { ReplayRing } from "../proto/replay.js";
-import { type Core, ENTER_BYTES_MAX, TABLE_ENTRIES, threadCore } from "../wasm/core.js";
-import type { LinearMemory } from "../wasm/memory.js";
+import { threadCore } from "../wasm/core.js";
 import type { Batch } from "./batch.js";
 import { Alarm, now, randomId } from "./clock.js";
 import { Driver } from "./driver.js";
@@ -33,12 +31,13 @@ import {
   ignore,
   quiet,
   quietly,
+  rejected,
   type Wait,
-  Waiters,
   watchWait,
 } from "./promises.js";
 import { Receiver } from "./receiver.js";
 import { Reconnector } from "./reconnect.js";
+import { closedError, encodingError, Sender } from "./sender.js";
 import { ConduitRx, ConduitTx } from "./split.js";
 
 /** Translates received items; typed messages build it from two schemas. */
@@ -47,10 +46,6 @@ export interface MessagePlan<T = unknown> {
   decode(item: Bytes): T;
 }
 
-/** Gathered sends are written at once when they reach this much; less waits for the end of the running task. */
-const GATHER_BYTES = 65_536;
-/** What a frame adds to an item, about: for the gathering only. */
-const FRAME_OVERHEAD = 12;
 const CONNECT_TIMEOUT_MS = 30_000;
 
 /** How a conduit comes to its links. @internal */
@@ -156,8 +151,6 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   /** What authorize() returned (acceptor side). */
   readonly data: D;
-  /** Above high water: wait for drained(). Sends are still accepted until the ring is full. */
-  congested = false;
 
   #id: string;
   #status: Status = { state: "connecting", attempt: 0, retryAt: null, expiresAt: null, error: null };
@@ -172,37 +165,18 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #openObserved = false; // or how it ended before the first link
 
   // --- below
-  readonly #core: Core;
-  readonly #memory: LinearMemory;
   readonly #machine: Machine;
-  readonly #ring: ReplayRing;
   readonly #driver: Driver;
+  readonly #sender: Sender<S>;
   readonly #receiver: Receiver<R>;
   #reconnector: Reconnector | null = null;
 
-  // --- sending
-  readonly #block: number;
-  /** send() may enter items directly: not ending, no write() queued, not within sendInto(). */
-  #direct = true;
-  #encoding = false;
-  #ended = false; // end() or close() was called
-  #closing = false; // close() was called
-  #flushQueued = false;
-  #gathered = 0;
-  readonly #gatherLimit: number;
-  readonly #writes: QueuedWrite[] = [];
-  readonly #drained = new Waiters();
-  readonly #delivered: { target: number; waiters: Waiters }[] = [];
-  readonly #flushed = new Waiters(); // end(): everything is acknowledged
-
   // --- counters
-  #sentItems = 0;
-  #countedSeq = 0;
   #links = 0;
   #resumes = 0;
   #replayedItems = 0;
-  #volatileDropped = 0;
-  #downAt = now();
+  #downAt = now(); // when the last open link died
+  #linkOpen = false;
   #retryAfterMs = 0; // the acceptor asked to stay away so long when this link goes
   #closingTimer: (() => void) | null = null;
   #connectAlarm: Alarm | null = null;
@@ -210,33 +184,30 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   /** @internal Use connect(), create(), or an Acceptor. */
   constructor(setup: ConduitSetup<D>) {
-    this.#core = threadCore();
-    this.#memory = this.#core.memory;
+    const core = threadCore();
     this.#limits = setup.limits;
     this.#allowHalfOpen = setup.allowHalfOpen;
     this.#onFinished = setup.onFinished;
     this.#id = setup.id;
     this.data = setup.data;
-    this.#machine = new Machine(this.#core, {
+    this.#machine = new Machine(core, {
       role: setup.role,
       profile: setup.profile,
       limits: setup.limits,
       sessionId: setup.id,
       budget: setup.budget,
     });
-    this.#ring = this.#machine.ring;
-    this.#block = this.#ring.block;
-    this.#gatherLimit = Math.min(GATHER_BYTES, Math.ceil(this.#limits.highWaterBytes / 2));
     this.#receiver = new Receiver<R>({
       onHanded: (items, recordBytes) => this.#handleHanded(items, recordBytes),
       onFailed: (error) => this.#abortWith(error, AbortCode.handler),
       onEndSeen: () => this.#handleEndSeen(),
     });
-    this.#driver = new Driver(this.#core, this.#machine, this.#limits.receiveWindow, {
+    this.#driver = new Driver(core, this.#machine, this.#limits.receiveWindow, {
       onEvent: (event) => this.#handleEvent(event),
       onLinkDown: (error, wanted) => this.#handleLinkDown(error, wanted),
       onRound: () => this.#handleRound(),
     });
+    this.#sender = new Sender<S>(core, this.#machine, this.#driver, this.#limits);
   }
 
   /** For logs; never the resume key. The acceptor chooses it, the initiator takes it over with the first link (extended). */
@@ -269,17 +240,12 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
    *   CONDUIT_FRAME_TOO_LARGE, CONDUIT_MEMORY, CONDUIT_ENCODE for what is no Uint8Array, CONDUIT_CLOSED.
    */
   send(item: S): void {
-    if (
-      this.#direct &&
-      item instanceof Uint8Array &&
-      item.length <= ENTER_BYTES_MAX &&
-      this.#core.enter(this.#block, item)
-    ) {
-      if (!this.#flushQueued) this.#queueFlush();
-      if ((this.#gathered += item.length + FRAME_OVERHEAD) >= this.#gatherLimit) this.#flush();
-    } else {
-      this.#sendSlowly(item);
-    }
+    this.#sender.send(item);
+  }
+
+  /** Above high water: wait for drained(). Sends are still accepted until the ring is full. */
+  get congested(): boolean {
+    return this.#sender.congested;
   }
 
   /**
@@ -288,55 +254,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
    * @throws ConduitError as send(), before anything is accepted; CONDUIT_OPTIONS when the lengths do not add up.
    */
   sendBatch(bytes: Uint8Array, lengths: Uint32Array): number {
-    this.#checkSendable();
-    const { maxItemBytes } = this.#machine;
-    let sum = 0;
-    for (let i = 0; i < lengths.length; i++) {
-      if (lengths[i] > maxItemBytes) throw tooLarge(lengths[i], maxItemBytes);
-      sum += lengths[i];
-    }
-    if (sum !== bytes.length)
-      throw optionsError(`lengths add up to ${sum}, but there are ${bytes.length} bytes`);
-    let accepted = 0;
-    let offset = 0;
-    while (accepted < lengths.length) {
-      const count = this.#enterSome(bytes, lengths, accepted, offset);
-      for (let i = 0; i < count; i++) offset += lengths[accepted + i];
-      accepted += count;
-      if (accepted === lengths.length) break;
-      // A large item, or one that makes the ring grow: on its own.
-      const item = bytes.subarray(offset, offset + lengths[accepted]);
-      try {
-        this.#ring.push(item);
-      } catch (error) {
-        if (isFull(error)) break;
-        throw error;
-      }
-      offset += item.length;
-      accepted++;
-    }
-    this.#sentSome(offset + accepted * FRAME_OVERHEAD);
-    return accepted;
-  }
-
-  /** As many of the items from `first` on as fit the scratch and the ring, with one copy in and one WASM call. */
-  #enterSome(bytes: Uint8Array, lengths: Uint32Array, first: number, offset: number): number {
-    let count = 0;
-    let size = 0;
-    while (
-      first + count < lengths.length &&
-      count < 2 * TABLE_ENTRIES &&
-      size + lengths[first + count] <= ENTER_BYTES_MAX
-    ) {
-      size += lengths[first + count];
-      count++;
-    }
-    if (count === 0) return 0;
-    const { memory, exports, chunk, table } = this.#core;
-    const staged = chunk + ((bytes.byteOffset + offset) & 7); // at their own alignment, as Core.enter()
-    memory.u8.set(bytes.subarray(offset, offset + size), staged);
-    memory.u32.set(lengths.subarray(first, first + count), table >>> 2);
-    return exports.batchCommit(this.#block, staged, table, count);
+    return this.#sender.sendBatch(bytes, lengths);
   }
 
   /**
@@ -346,29 +264,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
    * @throws ConduitError as send(), CONDUIT_ENCODE for an end offset out of range; and what `encode` throws.
    */
   sendInto(maxBytes: number, encode: (ring: Uint8Array, offset: number) => number): void {
-    this.#checkSendable();
-    if (!Number.isInteger(maxBytes) || maxBytes < 0)
-      throw optionsError(`maxBytes must be a whole number, got ${maxBytes}`);
-    const at = this.#ring.reserve(maxBytes);
-    this.#encoding = true;
-    this.#direct = false;
-    let end: number;
-    try {
-      end = encode(this.#memory.u8, at);
-    } finally {
-      this.#encoding = false;
-      this.#updateDirect();
-    }
-    if (!Number.isInteger(end) || end < at || end > at + maxBytes) {
-      throw new ConduitError(
-        "CONDUIT_ENCODE",
-        "local",
-        `encode returned ${end}, not an offset from ${at} to ${at + maxBytes}`,
-        { fatal: false },
-      );
-    }
-    this.#ring.commit(at, end - at);
-    this.#sentSome(end - at + FRAME_OVERHEAD);
+    this.#sender.sendInto(maxBytes, encode);
   }
 
   /**
@@ -377,12 +273,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
    * @throws ConduitError CONDUIT_FRAME_TOO_LARGE, CONDUIT_CLOSED, CONDUIT_ENCODE.
    */
   sendVolatile(item: S): boolean {
-    this.#checkSendable();
-    const bytes = asBytes(item);
-    const sent = !this.congested && this.#machine.sendVolatile(bytes);
-    if (sent) this.#sentSome(bytes.length + FRAME_OVERHEAD);
-    else this.#volatileDropped++;
-    return sent;
+    return this.#sender.sendVolatile(item);
   }
 
   /**
@@ -390,191 +281,17 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
    * Rejects with what send() throws, except for a full ring, and when `wait` is over.
    */
   write(item: S, wait?: Wait): Promise<void> {
-    const queued: QueuedWrite = { bytes: NOTHING, ...deferred<void>() };
-    try {
-      this.#checkUsable();
-      queued.bytes = asBytes(item);
-      wait?.signal?.throwIfAborted();
-      if (this.#writes.length === 0 && this.#tryPush(queued.bytes)) {
-        queued.resolve();
-        return queued.promise;
-      }
-    } catch (error) {
-      queued.reject(error);
-      return queued.promise;
-    }
-    this.#writes.push(queued);
-    this.#updateDirect();
-    const stop = watchWait(wait, (reason) => {
-      const at = this.#writes.indexOf(queued);
-      if (at < 0) return;
-      this.#writes.splice(at, 1);
-      queued.reject(reason);
-      this.#forgetWrite(at);
-      this.#drainWrites();
-      this.#driver.run(); // an end may have waited for this one only
-    });
-    queued.promise.then(stop, stop);
-    return queued.promise;
+    return this.#sender.write(item, wait);
   }
 
   /** No longer congested. */
   drained(wait?: Wait): Promise<void> {
-    if (this.#close) return rejected(this.#closedError());
-    this.#updateCongestion();
-    return this.congested ? this.#drained.add(wait) : Promise.resolve();
+    return this.#sender.drained(wait);
   }
 
   /** Everything sent so far was handed to the peer's application. */
   delivered(wait?: Wait): Promise<void> {
-    if (this.#close) return this.#close.clean ? Promise.resolve() : rejected(this.#closedError());
-    if (this.#machine.state === "ended") return rejected(this.#closedError());
-    this.#countSent();
-    if (this.#ring.length === 0 && this.#writes.length === 0) return Promise.resolve();
-    const entry = { target: this.#sentItems + this.#writes.length, waiters: new Waiters() };
-    this.#delivered.push(entry);
-    this.#machine.wantAck(1);
-    const promise = entry.waiters.add(wait);
-    quiet(
-      promise.finally(() => {
-        const at = this.#delivered.indexOf(entry);
-        if (at >= 0) this.#delivered.splice(at, 1);
-        this.#machine.wantAck(-1);
-      }),
-    );
-    this.#driver.run();
-    return promise;
-  }
-
-  #sendSlowly(item: S): void {
-    this.#checkSendable();
-    const bytes = asBytes(item);
-    this.#ring.push(bytes);
-    this.#sentSome(bytes.length + FRAME_OVERHEAD);
-  }
-
-  /** @throws unless send() may enter an item. */
-  #checkSendable(): void {
-    this.#checkUsable();
-    if (this.#writes.length > 0) {
-      throw new ConduitError(
-        "CONDUIT_REPLAY_FULL",
-        "local",
-        "write()s are queued; send() does not overtake them",
-        { fatal: false },
-      );
-    }
-  }
-
-  #checkUsable(): void {
-    if (this.#encoding) throw encodingError();
-    if (this.#close || this.#machine.state === "ended") throw this.#closedError();
-    if (this.#ended) throw closedError("this conduit has ended its sending");
-  }
-
-  /** false = no room now. */
-  #tryPush(bytes: Uint8Array): boolean {
-    try {
-      this.#ring.push(bytes);
-    } catch (error) {
-      if (!isFull(error)) throw error;
-      // No ack of ours need follow: what is missing may be in the rings of others.
-      if (error.code === "CONDUIT_MEMORY") this.#ring.whenMemoryReturned(this.#retryWrites);
-      return false;
-    }
-    this.#sentSome(bytes.length + FRAME_OVERHEAD);
-    return true;
-  }
-
-  #drainWrites(): void {
-    while (this.#writes.length > 0 && this.#machine.state !== "ended") {
-      const [write] = this.#writes;
-      try {
-        if (!this.#tryPush(write.bytes)) return;
-        this.#writes.shift();
-        write.resolve();
-      } catch (error) {
-        this.#writes.shift();
-        write.reject(error);
-        this.#forgetWrite(0);
-      }
-    }
-    this.#updateDirect();
-    this.#endMachine();
-  }
-
-  readonly #retryWrites = (): void => {
-    if (this.#close) return;
-    this.#drainWrites();
-    this.#driver.run();
-  };
-
-  /** A write() that waited at this place in the queue will not be sent: delivered() does not wait for it. */
-  #forgetWrite(at: number): void {
-    this.#countSent();
-    for (const entry of this.#delivered) if (entry.target > this.#sentItems + at) entry.target--;
-    this.#resolveDelivered();
-  }
-
-  #resolveDelivered(): void {
-    if (this.#delivered.length === 0) return;
-    this.#countSent();
-    const done = this.#sentItems - this.#ring.length;
-    for (const entry of [...this.#delivered]) if (entry.target <= done) entry.waiters.resolveAll();
-  }
-
-  /** Once nothing waits to be sent, the machine may end. */
-  #endMachine(): void {
-    if (!this.#ended || this.#close || this.#writes.length > 0) return;
-    this.#machine.end();
-    if (this.#closing) this.#machine.finishWhenAcked(now());
-  }
-
-  #updateDirect(): void {
-    this.#direct = !this.#ended && this.#close === null && !this.#encoding && this.#writes.length === 0;
-  }
-
-  #sentSome(bytes: number): void {
-    if (!this.#flushQueued) this.#queueFlush();
-    if ((this.#gathered += bytes) >= this.#gatherLimit) this.#flush();
-  }
-
-  #queueFlush(): void {
-    this.#flushQueued = true;
-    queueMicrotask(this.#runQueuedFlush);
-  }
-
-  readonly #runQueuedFlush = (): void => {
-    this.#flushQueued = false;
-    if (this.#close) return;
-    this.#flush();
-    this.#driver.arm();
-  };
-
-  #flush(): void {
-    this.#gathered = 0;
-    this.#driver.flush();
-    this.#updateCongestion();
-  }
-
-  #updateCongestion(): void {
-    if (this.#close) return;
-    const ring = this.#ring;
-    const { highWaterBytes, replayBytes } = this.#limits;
-    const congested =
-      ring.unsentBytes + this.#machine.outBytes + this.#driver.pendingBytes > highWaterBytes ||
-      ring.usedBytes > 0.75 * replayBytes;
-    if (congested === this.congested) return;
-    this.congested = congested;
-    if (!congested) this.#drained.resolveAll();
-  }
-
-  /** Extends the ring's 32-bit seqs to a count. */
-  #countSent(): void {
-    if (this.#close) return;
-    const head = this.#ring.headSeq;
-    this.#sentItems += (head - this.#countedSeq) >>> 0;
-    this.#countedSeq = head;
+    return this.#sender.delivered(wait);
   }
 
   // ================================================================== receiving
@@ -666,19 +383,16 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
    */
   end(wait?: Wait): Promise<void> {
     if (this.#close) return this.#close.clean ? Promise.resolve() : rejected(this.#closedError());
-    if (this.#encoding) return rejected(encodingError());
+    if (this.#sender.encoding) return rejected(encodingError());
     this.#observed = true;
     this.#endSending();
     if (this.#close) return this.end(wait); // that was all that was missing
-    if (this.#machine.allAcked && this.#writes.length === 0) return Promise.resolve();
-    return this.#flushed.add(wait);
+    return this.#sender.flushed(wait);
   }
 
   #endSending(): void {
-    if (this.#ended || this.#close) return;
-    this.#ended = true;
-    this.#updateDirect();
-    this.#endMachine();
+    if (this.#sender.ended || this.#close) return;
+    this.#sender.end();
     this.#driver.run();
   }
 
@@ -688,10 +402,9 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
    * otherwise: with CONDUIT_ABORTED after `wait` or closeTimeoutMs.
    */
   close(wait?: Wait): Promise<void> {
-    if (this.#encoding) return rejected(encodingError());
+    if (this.#sender.encoding) return rejected(encodingError());
     if (!this.#close) {
       this.#observed = true;
-      this.#closing = true;
       this.#receiver.settle();
       this.#endSending();
       if (this.#status.state !== "closing") this.#setStatus({ state: "closing" });
@@ -704,7 +417,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
         },
         this.#keepsAlive,
       );
-      this.#endMachine();
+      this.#sender.close();
       this.#driver.run();
     }
     return quiet(
@@ -725,7 +438,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   #abortWith(error: ConduitError, code: AbortCode, retryAfterMs = 0): void {
     if (this.#close) return;
-    if (this.#encoding) throw encodingError();
+    if (this.#sender.encoding) throw encodingError();
     this.#machine.abort(error, code, retryAfterMs);
     this.#driver.run();
   }
@@ -771,16 +484,15 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   /** Counters and gauges; cheap. After the end, the last ones. */
   stats(): Stats {
-    this.#countSent();
-    const ring = this.#close ? null : this.#ring;
+    const ring = this.#close ? null : this.#machine.ring;
     return {
-      sentItems: this.#sentItems - (this.#machine.finEntered ? 1 : 0),
+      sentItems: this.#sender.sentItems,
       receivedItems: this.#receiver.receivedItems,
       handedItems: this.#receiver.handedItems,
       links: this.#links,
       resumes: this.#resumes,
       replayedItems: this.#replayedItems,
-      volatileDropped: this.#volatileDropped,
+      volatileDropped: this.#sender.volatileDropped,
       ringBytes: ring?.usedBytes ?? 0,
       ringCapacityBytes: ring?.capacityBytes ?? 0,
       unsentBytes: (ring?.unsentBytes ?? 0) + this.#driver.pendingBytes,
@@ -831,7 +543,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     const { signal, credentials, retry = {} } = options;
     if (signal?.aborted) return this.abort(signal.reason);
     const onAbort = () => {
-      if (this.#encoding) queueMicrotask(onAbort);
+      if (this.#sender.encoding) queueMicrotask(onAbort);
       else this.abort(signal!.reason);
     };
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -915,7 +627,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   /** @internal The acceptor's registry or source has a link for this session. */
   attach(port: LinkPort, attached: AttachedLink, serverHello: ServerHello | null, rest: Bytes[]): void {
     if (this.#driver.link) {
-      this.#downAt = now();
+      this.#noteDown();
       this.#listeners.emit("linkDown", { error: linkError("a new link took over [resume.takeover]") });
     }
     if (this.#machine.state === "ended") return port.link.destroy(); // a listener may have done that
@@ -933,7 +645,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
         return this.#receiver.push(event.batch);
       case "acked":
         this.#reconnector?.noteProgress();
-        return this.#handleAcked();
+        return this.#sender.handleAcked();
       case "open":
         return this.#handleOpen(event.resumed, event.replayed);
       case "volatile":
@@ -952,6 +664,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   #handleOpen(resumed: boolean, replayed: number): void {
     this.#links++;
+    this.#linkOpen = true;
     if (resumed) this.#resumes++;
     this.#replayedItems += replayed;
     this.#reconnector?.noteOpen();
@@ -960,19 +673,25 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     }
     this.#connectAlarm?.clear();
     this.#opened.resolve();
-    this.#resolveFlushed();
+    this.#sender.handleOpen();
     this.#listeners.emit("linkUp", { resumed, replayed, downMs: now() - this.#downAt });
   }
 
   #handleLinkDown(error: ConduitError, wanted: boolean): void {
     if (this.#close) return;
-    this.#downAt = now();
+    this.#noteDown();
     this.#listeners.emit("linkDown", { error });
     if (this.#close) return; // a listener did that
     const atLeastMs = this.#retryAfterMs;
     this.#retryAfterMs = 0;
     if (this.#reconnector) this.#reconnector.start(error, wanted, atLeastMs);
     else this.#showConnecting(0, null, error);
+  }
+
+  /** Links that die in their handshake do not count: the outage goes on. */
+  #noteDown(): void {
+    if (this.#linkOpen) this.#downAt = now();
+    this.#linkOpen = false;
   }
 
   #handleGoaway(retryAfterMs: number): void {
@@ -991,21 +710,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     this.#setStatus({ state, attempt, retryAt, expiresAt, error });
   }
 
-  #handleAcked(): void {
-    this.#drainWrites();
-    this.#updateCongestion();
-    this.#resolveDelivered();
-    this.#resolveFlushed();
-  }
-
-  #resolveFlushed(): void {
-    if (this.#flushed.size > 0 && this.#writes.length === 0 && this.#machine.allAcked)
-      this.#flushed.resolveAll();
-  }
-
   #handleRound(): void {
-    this.#gathered = 0;
-    this.#updateCongestion();
+    this.#sender.handleRound();
     const status = this.#status;
     if (status.state === "open" && status.rttMs !== this.#machine.rttMs) {
       this.#setStatus({ state: "open", profile: this.#machine.profile, rttMs: this.#machine.rttMs });
@@ -1020,26 +726,18 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   // ================================================================== the end
 
   #handleFinished(error: ConduitError | null, undelivered: { items: Bytes[]; firstUnsent: number }): void {
-    this.#countSent();
     const close: Close<S> = error
       ? { clean: false, error, undelivered: undeliveredOf<S>(undelivered) }
       : { clean: true };
     this.#close = close;
     this.#onFinished?.(close);
-    this.congested = false;
-    this.#updateDirect();
     this.#reconnector?.stop();
     this.#closingTimer?.();
     this.#connectAlarm?.clear();
     this.#setStatus({ state: "closed" });
 
-    const reason = error ?? closedError("the conduit is closed");
-    this.#opened.reject(reason);
-    for (const write of this.#writes.splice(0)) write.reject(reason);
-    for (const { waiters } of [...this.#delivered]) error ? waiters.rejectAll(error) : waiters.resolveAll();
-    this.#drained.rejectAll(reason);
-    if (error) this.#flushed.rejectAll(error);
-    else this.#flushed.resolveAll();
+    this.#opened.reject(error ?? closedError("the conduit is closed"));
+    this.#sender.finish(error);
     this.#receiver.end(error);
     this.#closed.resolve(close);
     this.#listeners.emit("close", close);
@@ -1050,51 +748,12 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   /** The error of an ended session, for whoever still uses it. */
   #closedError(): ConduitError {
     const cause = this.#close && !this.#close.clean ? this.#close.error : undefined;
-    return new ConduitError("CONDUIT_CLOSED", "local", "the conduit is closed", { cause });
+    return closedError("the conduit is closed", cause);
   }
-}
-
-interface QueuedWrite extends Deferred<void> {
-  bytes: Uint8Array;
-}
-
-const NOTHING: Bytes = new Uint8Array(0);
-
-function asBytes(item: unknown): Uint8Array {
-  if (item instanceof Uint8Array) return item;
-  throw new ConduitError("CONDUIT_ENCODE", "local", "an item must be a Uint8Array", { fatal: false });
-}
-
-/** The ring has no room now; later it may. */
-function isFull(error: unknown): error is ConduitError {
-  return (
-    error instanceof ConduitError && (error.code === "CONDUIT_REPLAY_FULL" || error.code === "CONDUIT_MEMORY")
-  );
-}
-
-function tooLarge(length: number, max: number): ConduitError {
-  return new ConduitError(
-    "CONDUIT_FRAME_TOO_LARGE",
-    "local",
-    `an item of ${length} bytes is larger than maxFrameBytes (${max})`,
-    { fatal: false },
-  );
 }
 
 function aborted(what: string, cause: unknown): ConduitError {
   return new ConduitError("CONDUIT_ABORTED", "local", what, { cause });
-}
-
-function encodingError(): ConduitError {
-  return optionsError("the conduit must not be used within sendInto()");
-}
-
-function closedError(what: string): ConduitError {
-  return new ConduitError("CONDUIT_CLOSED", "local", what, { fatal: false });
-}
-
-function rejected(reason: unknown): Promise<never> {
-  return quiet(Promise.reject(reason));
 }
 
 /** A fatal end that nobody looks at is told as a warning, never as a crash. */
