@@ -390,8 +390,8 @@ function judgeBroken({ story }: Conduit, initiator: Initiator, peer: Application
     if (error?.reason && error.reason !== "rejected" && error.reason !== "expired") throw new Broken(say());
   }
   if (initiator.machine.profile === "base" || story === "vanish") return;
-  // Both clean, or neither. Only who aborts while the acceptor's last word is under way ends otherwise than it.
-  const late = theirs === null && own?.blame === "local" && initiator.app.received === peer.sent;
-  if (late && peer.received === initiator.app.sent) return;
+  // Both clean, or neither. Only who aborts when everything has arrived and just the last word is missing is alone.
+  const arrived = initiator.app.received === peer.sent && peer.received === initiator.app.sent;
+  if (arrived && (own ?? theirs)?.blame === "local") return;
   if ((own === null) !== (theirs === null)) throw new Broken(`the ends disagree, ${say()}`);
 }
