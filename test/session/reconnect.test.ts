@@ -207,7 +207,7 @@ describe("getting the next link", () => {
 
   test("a handshake alone does not reset the backoff; an item or an ack does [resume.retry]", async () => {
     // Links that die right after the handshake, without progress.
-    const { raw, server, conduit } = await openToRaw("extended", { retry: { baseMs: 1, capMs: 2 } });
+    const { raw, server, conduit } = await openToRaw("extended", { retry: { baseMs: 1, capMs: 60_000 } });
     const numbers: number[] = [];
     conduit.on("status", (status) => {
       if (status.state === "reconnecting" && status.retryAt === null) numbers.push(status.attempt);
@@ -229,6 +229,20 @@ describe("getting the next link", () => {
     await answer(await server.next(), "extended", 0);
     await until(() => conduit.status.state === "open");
     expect(numbers).toEqual([1, 2, 3, 4, 0]);
+    conduit.abort();
+  });
+
+  test("a link that lived longer than the longest wait was no failure, even when it was idle [resume.retry]", async () => {
+    const { raw, server, conduit } = await openToRaw("extended", { retry: { baseMs: 1, capMs: 30 } });
+    const numbers: number[] = [];
+    conduit.on("status", (status) => {
+      if (status.state === "reconnecting" && status.retryAt === null) numbers.push(status.attempt);
+    });
+    await turn(40);
+    raw.socket.destroy();
+    await answer(await server.next(), "extended");
+    await until(() => conduit.status.state === "open");
+    expect(numbers).toEqual([0]);
     conduit.abort();
   });
 

@@ -271,12 +271,12 @@ describe("sendVolatile", () => {
   });
 
   test("a flood of volatile items that the peer does not read is dropped at highWaterBytes, not queued", async () => {
-    const peer = await openRaw(await service({ highWaterBytes: 100_000 }));
+    const peer = await openRaw(await service({ highWaterBytes: 1 << 20 }));
     peer.raw.socket.pause();
     const item = new Uint8Array(10_000);
     let taken = 0;
     for (let i = 0; i < 2_000; i++) if (peer.conduit.sendVolatile(item)) taken++;
-    expect(taken).toBeLessThan(80);
+    expect(taken).toBeLessThan(200);
     // The kernel takes some megabytes, then nothing more is accepted.
     await until(() => {
       let some = false;
