@@ -112,6 +112,7 @@ function natureOf(cut: Cut | undefined): LinkNature {
     jitterMs: 0,
     chunkBytes: 100,
     writeMs: 0,
+    reportMs: 0,
     capacityBytes: 65_536,
     pausable: true,
     cutAfter: [cut?.direction === 0 ? cut.offset : -1, cut?.direction === 1 ? cut.offset : -1],

@@ -193,6 +193,7 @@ function drawNature(world: World): () => LinkNature {
     jitterMs: 0,
     chunkBytes: world.calm ? 65_536 : chunkBytes,
     writeMs: 0,
+    reportMs: 0,
     capacityBytes: 65_536,
     pausable: true,
     cutAfter: [-1, -1],

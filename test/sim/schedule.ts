@@ -227,7 +227,7 @@ function drawPlan(random: Random, maxItem: number, chaosMs: number): Plan {
   };
 }
 
-const FAST = { latencyMs: 1, jitterMs: 0, chunkBytes: 65_536, writeMs: 0 };
+const FAST = { latencyMs: 1, jitterMs: 0, chunkBytes: 65_536, writeMs: 0, reportMs: 0 };
 
 /** All links of a run are of a kind; each one has its own end. */
 function drawNatures(random: Random, world: World, restless: boolean): () => LinkNature {
@@ -236,6 +236,7 @@ function drawNatures(random: Random, world: World, restless: boolean): () => Lin
   const jitterMs = random.pick([0, 2, 20]);
   const chunkBytes = random.pick([2, 30, 1_460, 65_536, 1 << 20]);
   const writeMs = random.pick([0, 0, 5, 100]);
+  const reportMs = random.pick([0, 0, 10, 400]);
   const capacityBytes = random.pick([100, 5_000, 100_000]);
   const cutOneIn = restless ? 20 : random.pick([1, 2, 5, 1_000]);
   const cutWithin = random.pick([40, 300, 3_000, 30_000]);
@@ -260,6 +261,7 @@ function drawNatures(random: Random, world: World, restless: boolean): () => Lin
       jitterMs,
       chunkBytes,
       writeMs,
+      reportMs,
       capacityBytes,
       pausable,
       cutAfter: [cut(), cut()],

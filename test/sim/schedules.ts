@@ -9,7 +9,7 @@ const BLOCK = 200;
 
 /** One of the test files that share the schedules: each worker takes every second seed. */
 export function schedules(worker: number): void {
-  const runs = Math.ceil(Number(process.env.SIM_SCHEDULES ?? 3_000) / WORKERS);
+  const runs = Math.ceil(Number(process.env.SIM_SCHEDULES ?? 2_400) / WORKERS);
   seedsOf("every item arrives once and in order under chaos", {
     first: worker,
     step: WORKERS,

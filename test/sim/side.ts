@@ -48,7 +48,7 @@ export abstract class Side {
     this.link = end;
     if (!end.link.nature.pausable) this.#slack = Number.POSITIVE_INFINITY;
     // What the greeting wrote is none of the machine's writes.
-    let foreign = end.out.pending.length;
+    let foreign = end.out.unreported;
     end.start({
       bytes: (chunk) => {
         if (this.link !== end) return;

@@ -17,6 +17,8 @@ export interface LinkNature {
   chunkBytes: number;
   /** A write is taken after up to this time; its memory is read only then. */
   writeMs: number;
+  /** And reported as done after up to this time more: what it carried may be acknowledged before. */
+  reportMs: number;
   /** Bytes on the wire above which no write is taken. */
   capacityBytes: number;
   pausable: boolean;
@@ -43,6 +45,9 @@ interface Write {
 /** One direction. */
 class Pipe {
   readonly pending: Write[] = [];
+  /** Writes whose end was not reported, the pending ones included. */
+  unreported = 0;
+  reportedAt = 0;
   readonly wire: Bytes[] = [];
   wireBytes = 0;
   carried = 0;
@@ -140,6 +145,7 @@ export class LinkEnd {
   write(bytes: Uint8Array): void {
     if (this.over || this.ending) return;
     this.out.pending.push({ bytes, copy: new Uint8Array(bytes) });
+    this.out.unreported++;
     this.#take();
   }
 
@@ -214,7 +220,7 @@ export class LinkEnd {
     if (out.wireBytes >= capacityBytes && !out.dead) return;
     out.taking = this.#world.after(writeMs === 0 ? 0 : this.#world.random.below(writeMs), () => {
       const write = out.pending.shift()!;
-      if (!same(write.bytes, write.copy)) throw new Broken("a pending write's bytes have changed");
+      checkIntact(write);
       if (!out.dead) {
         out.wire.push(write.copy);
         out.wireBytes += write.copy.length;
@@ -222,6 +228,20 @@ export class LinkEnd {
       }
       this.#take();
       this.#finishOut();
+      this.#report(write);
+    });
+  }
+
+  /** Tells that a write is done, in the order of the writes; until then its bytes must not change. */
+  #report(write: Write): void {
+    const { out } = this;
+    const { now, random } = this.#world;
+    const { reportMs } = this.link.nature;
+    out.reportedAt = Math.max(out.reportedAt, now + (reportMs === 0 ? 0 : random.below(reportMs)));
+    this.#world.after(out.reportedAt - now, () => {
+      if (this.over) return;
+      checkIntact(write);
+      out.unreported--;
       this.sink?.written();
     });
   }
@@ -275,6 +295,10 @@ export class LinkEnd {
     }
     this.peer.#take();
   }
+}
+
+function checkIntact({ bytes, copy }: Write): void {
+  if (!same(bytes, copy)) throw new Broken("a pending write's bytes have changed");
 }
 
 function takeBytes(parts: Bytes[], length: number): Bytes {
