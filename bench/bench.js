@@ -1,6 +1,6 @@
 // npm run bench -- <suite> [--quick] [--json] [--sizes 16,64] [--systems a,b] [--rounds N] [--seconds N] [--cpu-prof DIR]
 // Progress goes to stderr, the result to stdout: a table, or with --json one line of JSON.
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 
 const SUITES = ["throughput"];
@@ -43,11 +43,13 @@ const options = {
   cpuProf: values["cpu-prof"],
 };
 
+const [loadBefore] = loadavg();
 const { results, skipped } = await suite.run(options, (/** @type {string} */ line) => console.error(line));
 if (values.json) {
   const { systems, sizes, rounds, seconds } = options;
   const [cpu] = cpus();
-  const machine = { cpu: cpu?.model ?? "unknown", cores: cpus().length, node: process.version };
+  // Other work on the machine takes more from two busy processes than from one: its load belongs to the result.
+  const machine = { cpu: cpu?.model ?? "unknown", cores: cpus().length, node: process.version, loadBefore };
   console.log(JSON.stringify({ suite: name, machine, systems, sizes, rounds, seconds, skipped, results }));
 } else {
   console.log(suite.table(results));
