@@ -1,7 +1,7 @@
 // The hot path's WebAssembly instance with its memory: one per thread, for all conduits of it.
 // Functions are fields, so that a call site is a plain call that the engine can inline.
 import { BLOCK_BYTES } from "../../assembly/abi.js";
-import { bestBuild, type Build, type CoreExports, instantiate } from "./instantiate.js";
+import { type Build, bestBuild, type CoreExports, instantiate } from "./instantiate.js";
 import { LinearMemory } from "./memory.js";
 
 /** Largest piece of a chunk that is copied in for one scan; a socket read is at most as large. */

@@ -6,8 +6,15 @@ import * as binary from "./binary.generated.js";
 export interface CoreExports {
   copyBytes(to: number, from: number, length: number): void;
   deframe(
-    block: number, from: number, visible: number, available: number, origin: number,
-    result: number, table: number, index: number, capacity: number,
+    block: number,
+    from: number,
+    visible: number,
+    available: number,
+    origin: number,
+    result: number,
+    table: number,
+    index: number,
+    capacity: number,
   ): number;
   frameHeaderSize(seq: number, hasAck: number, ack: number): number;
   frameParse(at: number, end: number, result: number): number;

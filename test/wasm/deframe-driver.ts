@@ -75,7 +75,8 @@ export class DeframeDriver {
     u8.fill(0, this.block, this.block + BLOCK_BYTES);
     core.exports.ringMove(this.block, this.block + BLOCK_BYTES + GUARD, RING_BYTES);
     poke(core, this.block + SEND_MAX_ITEM, 100);
-    for (let seq = 0; seq < state.written; seq++) assert.notEqual(core.frameEnter(this.block, core.chunk, 0), 0);
+    for (let seq = 0; seq < state.written; seq++)
+      assert.notEqual(core.frameEnter(this.block, core.chunk, 0), 0);
     core.exports.ringTake(this.block, RING_BYTES, RING_BYTES);
     if (state.acked > 0) core.exports.ringAck(this.block, state.acked - 1);
     poke(core, this.block + EXTENDED, state.extended ? 1 : 0);
