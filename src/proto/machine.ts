@@ -1005,7 +1005,9 @@ export class Machine {
   #releasing(release: () => void): void {
     const { heldBack } = this.ring;
     release();
-    if (heldBack && this.#state !== "ended") this.#events.push({ type: "acked" });
+    if (!heldBack || this.#state === "ended") return;
+    this.#events.push({ type: "acked" });
+    this.#enterFin();
   }
 
   /** A valid frame on the link that offered the key: the initiator has it [resume.commit]. */

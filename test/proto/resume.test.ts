@@ -342,6 +342,18 @@ describe("the ring", () => {
     wired.send("z".repeat(2_000));
   });
 
+  it("takes a FIN that found no room as soon as a finished write makes some [ext.fin] [replay.bound]", () => {
+    const wired = extendedInitiator({ replayBytes: 4_096, maxFrameBytes: 2_048 }, { 1: 2_048, 2: 65_536 });
+    wired.send("x".repeat(2_038), "y".repeat(2_038)); // with their headers the whole ring
+    wired.machine.pollTransmit(wired.now); // pending
+    wired.machine.end();
+    expect(wired.machine.finEntered).toBe(false);
+    wired.bytes(control(ACK, 1));
+    expect(wired.machine.finEntered).toBe(false); // acknowledged, and still read
+    wired.machine.handleWritten(wired.now);
+    expect(wired.machine.finEntered).toBe(true);
+  });
+
   it("survives memory for other conduits when its session ends unacknowledged [replay.bound]", () => {
     const wired = baseInitiator();
     const other = baseInitiator().send("the other one");

@@ -117,6 +117,7 @@ function natureOf(cut: Cut | undefined): LinkNature {
     pausable: true,
     cutAfter: [cut?.direction === 0 ? cut.offset : -1, cut?.direction === 1 ? cut.offset : -1],
     lateMs: 5,
+    closeMs: 50,
     deadMs: 100,
   };
 }

@@ -198,6 +198,7 @@ function drawNature(world: World): () => LinkNature {
     pausable: true,
     cutAfter: [-1, -1],
     lateMs: world.calm ? 5 : random.pick([-1, 5]),
+    closeMs: 50,
     deadMs: 100,
   });
 }

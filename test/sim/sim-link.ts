@@ -26,6 +26,8 @@ export interface LinkNature {
   cutAfter: [toAcceptor: number, toInitiator: number];
   /** What was on the wire when an end was destroyed still arrives, up to this much later; -1 = it is lost. */
   lateMs: number;
+  /** An end learns after up to this time that the other one was destroyed. */
+  closeMs: number;
   /** An end whose peer is silently gone learns of it after up to this time. */
   deadMs: number;
 }
@@ -207,7 +209,7 @@ export class LinkEnd {
       this.#world.cancel(out.delivering);
       out.delivering = this.#world.after(this.#world.random.below(lateMs + 1), () => this.peer.#arrive());
     } else if (!out.dead) {
-      this.#world.after(this.#world.random.below(50), () => this.peer.close());
+      this.#world.after(this.#world.random.below(this.link.nature.closeMs), () => this.peer.close());
     }
   }
 
@@ -289,7 +291,7 @@ export class LinkEnd {
       this.#deliver();
       if (pipe.closing && !pipe.delivering?.run) pipe.delivering = this.#world.after(1, () => this.#arrive());
     } else if (pipe.closing) {
-      this.#world.after(random.below(20), () => this.close());
+      this.#world.after(random.below(this.link.nature.closeMs), () => this.close());
     } else {
       this.peer.#finishOut();
     }
