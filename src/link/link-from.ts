@@ -197,10 +197,13 @@ class CustomLink implements Link {
   readonly #flush = (): void => {
     if (this.#sink === null) return;
     const events = this.#events;
-    // What is emitted meanwhile joins the end of this list.
-    for (const event of events) {
-      if (this.#sink !== null) event(this.#sink);
+    try {
+      // What is emitted meanwhile joins the end of this list.
+      for (const event of events) {
+        if (this.#sink !== null) event(this.#sink);
+      }
+    } finally {
+      events.length = 0;
     }
-    events.length = 0;
   };
 }

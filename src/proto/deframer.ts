@@ -34,6 +34,8 @@ import { RESULT } from "../wasm/memory.js";
 export interface ItemBatch {
   readonly bytes: Bytes;
   readonly spans: Uint32Array;
+  /** Another batch refers to the same bytes. */
+  readonly shared: boolean;
   /** Bytes of the records that carried the items, for the receive window. */
   readonly recordBytes: number;
 }
@@ -84,6 +86,7 @@ export class Deframer {
   #copiedTo = 0;
   #large = false; // so were the records of the last scan
   // Items found in this chunk and not yet handed out as a batch.
+  #chunkShared = false; // an earlier batch refers to this chunk too
   #count = 0;
   #batchBytes = 0;
   // A chunk that waits until the assembled record is scanned.
@@ -117,16 +120,22 @@ export class Deframer {
     this.#at = 0;
     this.#end = chunk.length + this.#shift;
     this.#copiedFrom = this.#copiedTo = 0;
+    this.#chunkShared = false;
   }
 
-  /** Items that the scan found so far in this chunk, as a batch of their own; null = none. */
-  flush(): ItemBatch | null {
+  /**
+   * Items that the scan found so far in this chunk, as a batch of their own; null = none.
+   * @param last no further item of this chunk will follow
+   */
+  flush(last = false): ItemBatch | null {
     if (this.#count === 0) return null;
+    if (!last) this.#chunkShared = true;
     const table = this.#core.table >>> 2;
     const batch = {
       bytes: this.#chunk,
       spans: this.#core.memory.u32.slice(table, table + 2 * this.#count) as Uint32Array,
       recordBytes: this.#batchBytes,
+      shared: this.#chunkShared,
     };
     this.#count = 0;
     this.#batchBytes = 0;
@@ -143,7 +152,7 @@ export class Deframer {
     }
     for (;;) {
       if (this.#at === this.#end) {
-        if (this.#count > 0) return this.#emit();
+        if (this.#count > 0) return this.#emit(true);
         if (this.#waiting === null) {
           this.#release();
           return "done";
@@ -164,8 +173,8 @@ export class Deframer {
     this.#at += this.recordBytes;
   }
 
-  #emit(): Step {
-    this.batch = this.flush();
+  #emit(last: boolean): Step {
+    this.batch = this.flush(last);
     return "batch";
   }
 
@@ -205,7 +214,7 @@ export class Deframer {
       case SCAN_PARTIAL:
         if (this.#framing === "message")
           return this.#invalid(violation("link.message", "a message ends within a record"));
-        if (this.#count > 0) return this.#emit(); // the batch holds this chunk; the rest is scanned again
+        if (this.#count > 0) return this.#emit(true); // the batch holds this chunk; the rest is scanned again
         this.#startPartial(need);
         return null;
       case SCAN_CONTROL:
@@ -221,7 +230,7 @@ export class Deframer {
         return "gap";
       }
       case SCAN_FULL:
-        return this.#emit();
+        return this.#emit(false);
       case SCAN_INVALID:
         return this.#invalid(invalidError(detail));
       default: // SCAN_UNSEEN: the header lies outside of the copied part

@@ -41,7 +41,7 @@ export class HeldFrames {
   hold(seq: number, item: Uint8Array, recordBytes: number): void {
     if (this.#frames.has(seq)) return;
     const bytes = item.slice() as Bytes;
-    this.#frames.set(seq, { bytes, spans: Uint32Array.of(0, bytes.length), recordBytes });
+    this.#frames.set(seq, { bytes, spans: Uint32Array.of(0, bytes.length), recordBytes, shared: false });
     this.#bytes += recordBytes;
   }
 

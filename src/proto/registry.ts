@@ -58,10 +58,7 @@ export class Registry<S extends { readonly machine: Machine }> {
   }
 
   handleTimeout(now: number): void {
-    for (const [key, { expiresAt }] of this.#graves) {
-      if (expiresAt > now) break;
-      this.#graves.delete(key);
-    }
+    for (const [key, { expiresAt }] of this.#graves) if (expiresAt <= now) this.#graves.delete(key);
   }
 
   pollDeadline(): number {

@@ -244,7 +244,7 @@ class SessionAcceptor<S, R, D> implements Acceptor<S, R, D>, GreeterHost<StableC
     await Promise.resolve();
     this.#awaited?.resolve();
     for (const greeter of [...this.#greeters]) greeter.fail(linkError("the acceptor is closing"));
-    const stopped = this.#server.close();
+    const stopped = quiet((async () => this.#server.close())());
     const sessions = [...this.sessions.values()];
     const stop = watchWait({ signal, timeoutMs: timeoutMs ?? this.#limits.closeTimeoutMs }, () => {
       for (const conduit of sessions) conduit.shutDown(retryAfterMs);
@@ -257,8 +257,8 @@ class SessionAcceptor<S, R, D> implements Acceptor<S, R, D>, GreeterHost<StableC
     }
     await Promise.all(sessions.map((conduit) => conduit.closed));
     stop();
-    await stopped;
     this.#sweep.clear();
+    await stopped;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -14,7 +14,7 @@ export interface Batch<R> extends Iterable<R> {
    * @throws ConduitError CONDUIT_OPTIONS when there is no item i, CONDUIT_DECODE when it cannot be decoded.
    */
   at(i: number): R;
-  /** The chunk. Never a view of shared memory. */
+  /** The chunk. Never a view of shared memory. Batches may share one: leave it as it is, or detach(). */
   readonly bytes: Bytes;
   /** Offset and size of each item in `bytes`: two numbers per item, no object. */
   readonly spans: Uint32Array;
@@ -28,16 +28,19 @@ export class ChunkBatch<R> implements Batch<R> {
   readonly length: number;
   /** Bytes of the records, which the receive window counts. */
   readonly recordBytes: number;
+  /** Another batch refers to the same chunk. */
+  readonly shared: boolean;
   readonly #decode: Decode<R>;
   // The getters of a typed array cost a call each, too much per item.
   readonly #buffer: ArrayBuffer;
   readonly #base: number;
 
-  constructor(bytes: Bytes, spans: Uint32Array, recordBytes: number, decode: Decode<R>) {
+  constructor(bytes: Bytes, spans: Uint32Array, recordBytes: number, decode: Decode<R>, shared = false) {
     this.bytes = bytes;
     this.spans = spans;
     this.length = spans.length >>> 1;
     this.recordBytes = recordBytes;
+    this.shared = shared;
     this.#decode = decode;
     this.#buffer = bytes.buffer;
     this.#base = bytes.byteOffset;
@@ -59,8 +62,8 @@ export class ChunkBatch<R> implements Batch<R> {
   }
 
   detach(): { bytes: Bytes; spans: Uint32Array } {
-    const { bytes, spans } = this;
-    const own = bytes.buffer.byteLength === bytes.byteLength;
+    const { bytes, spans, shared } = this;
+    const own = !shared && bytes.buffer.byteLength === bytes.byteLength;
     return { bytes: own ? bytes : bytes.slice(), spans };
   }
 }

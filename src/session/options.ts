@@ -70,7 +70,10 @@ export type Status =
       readonly attempt: number;
       /** When the next attempt starts, milliseconds since the epoch; null = it is under way. */
       readonly retryAt: number | null;
-      /** When the session will be given up, milliseconds since the epoch; null = never, or not known. */
+      /**
+       * When the acceptor forgets the session, milliseconds since the epoch; null = not known. An initiator learns of it
+       * from the acceptor only: without one it goes on trying until `retry.giveUpMs`.
+       */
       readonly expiresAt: number | null;
       readonly error: ConduitError | null;
     }

@@ -1,5 +1,6 @@
 // From batches to the one consumer: a handler, an iterator, or recv(). A batch counts in the receive window, and
 // is not acknowledged, until its consumer is done with it [ack.cumulative]; batches come one after another.
+import { MAX_OVERHEAD } from "../../assembly/abi.js";
 import { ConduitError, optionsError } from "../errors.js";
 import type { Bytes } from "../link/link.js";
 import type { ItemBatch } from "../proto/deframer.js";
@@ -71,8 +72,8 @@ export class Receiver<R> {
     if (this.#failed) return;
     if (this.#queue.length >= JOIN_BEHIND && this.#join(batch)) return;
     this.#sealJoined();
-    const { bytes, spans, recordBytes } = batch;
-    this.#queue.push(new ChunkBatch(bytes, spans, recordBytes, this.decode));
+    const { bytes, spans, recordBytes, shared } = batch;
+    this.#queue.push(new ChunkBatch(bytes, spans, recordBytes, this.decode, shared));
     this.#deliver();
   }
 
@@ -253,7 +254,10 @@ export class Receiver<R> {
     // The last item of a batch settles the rest of its record bytes.
     const last = this.#index === batch.length;
     this.#takenItems = 1;
-    this.#takenBytes = last ? this.#unreported : Math.min(this.#unreported, batch.spans[2 * i + 1]);
+    // The ack that follows lets the peer send as many record bytes again: at least these have to be counted as
+    // handed, or an honest peer would seem to overrun the window [ext.window].
+    const recordBytes = batch.spans[2 * i + 1] + MAX_OVERHEAD;
+    this.#takenBytes = last ? this.#unreported : Math.min(this.#unreported, recordBytes);
     this.#unreported -= this.#takenBytes;
     if (last) this.#current = null;
     return this.decode === null ? ((item as Bytes).slice() as R) : item;
@@ -275,7 +279,8 @@ export class Receiver<R> {
     const current = this.#current;
     if (!current) return this.#nextBatch();
     this.#current = null;
-    return new ChunkBatch(current.bytes, current.spans.slice(2 * this.#index), this.#unreported, this.decode);
+    const { bytes, spans, shared } = current;
+    return new ChunkBatch(bytes, spans.slice(2 * this.#index), this.#unreported, this.decode, shared);
   }
 
   #nextBatch(): ChunkBatch<R> | null {

@@ -42,6 +42,7 @@ export class Sender<S> {
   readonly #gatherLimit: number;
 
   readonly #writes: QueuedWrite[] = [];
+  #blocked = false; // write()s wait for room
   readonly #drained = new Waiters();
   readonly #delivered: { target: number; waiters: Waiters }[] = [];
   readonly #flushed = new Waiters();
@@ -92,6 +93,8 @@ export class Sender<S> {
 
   sendBatch(bytes: Uint8Array, lengths: Uint32Array): number {
     this.#checkSendable();
+    asBytes(bytes);
+    if (!(lengths instanceof Uint32Array)) throw optionsError("lengths must be a Uint32Array");
     const { maxItemBytes } = this.#machine;
     let sum = 0;
     for (let i = 0; i < lengths.length; i++) {
@@ -112,7 +115,7 @@ export class Sender<S> {
       try {
         this.#ring.push(item);
       } catch (error) {
-        if (isFull(error)) break;
+        if (isFull(error) || accepted > 0) break; // what was accepted stands; the next send tells the rest
         throw error;
       }
       offset += item.length;
@@ -318,6 +321,10 @@ export class Sender<S> {
 
   #updateDirect(): void {
     this.#direct = !this.#ended && this.#finished === null && !this.#encoding && this.#writes.length === 0;
+    // Who waits for room waits for an ack: the base profile may have to ask for one [base.probe].
+    const blocked = this.#writes.length > 0;
+    if (blocked !== this.#blocked) this.#machine.wantAck(blocked ? 1 : -1);
+    this.#blocked = blocked;
   }
 
   #sentSome(bytes: number): void {

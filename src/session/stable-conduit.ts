@@ -399,7 +399,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   /**
    * end(), and waits until the peer has ended too. Incoming items are still handed over. In the base profile, which
    * has no end on the wire, it closes the link once everything is acknowledged. Rejects when the session ends
-   * otherwise: with CONDUIT_ABORTED after `wait` or closeTimeoutMs.
+   * otherwise: with CONDUIT_ABORTED after `wait` or closeTimeoutMs. Within an asynchronous onItems handler do not await
+   * it: it waits for that handler.
    */
   close(wait?: Wait): Promise<void> {
     if (this.#sender.encoding) return rejected(encodingError());
@@ -731,13 +732,13 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
       : { clean: true };
     this.#close = close;
     this.#onFinished?.(close);
+    this.#sender.finish(error); // before any listener runs: the ring's memory is not ours any more
     this.#reconnector?.stop();
     this.#closingTimer?.();
     this.#connectAlarm?.clear();
     this.#setStatus({ state: "closed" });
 
     this.#opened.reject(error ?? closedError("the conduit is closed"));
-    this.#sender.finish(error);
     this.#receiver.end(error);
     this.#closed.resolve(close);
     this.#listeners.emit("close", close);
