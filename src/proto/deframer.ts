@@ -109,11 +109,6 @@ export class Deframer {
     this.#shift = framing === "message" && !extended ? 4 : 0;
   }
 
-  /** Bytes of an unfinished record. */
-  get partialBytes(): number {
-    return this.#filled;
-  }
-
   /** The next chunk. All steps of the one before must have been taken. */
   push(chunk: Bytes): void {
     this.#chunk = chunk;

@@ -257,10 +257,6 @@ export class Machine {
     return this.#proven || this.profile === "extended";
   }
 
-  get peerEnded(): boolean {
-    return this.#peerFin >= 0;
-  }
-
   /** Control records that pollTransmit() has not given out: volatile items wait here too. */
   get outBytes(): number {
     return this.#outBytes;

@@ -10,10 +10,6 @@ export interface ListenerOptions {
 export class Listeners<Events extends object> {
   readonly #byType = new Map<keyof Events, Set<(event: never) => void>>();
 
-  has(type: keyof Events): boolean {
-    return (this.#byType.get(type)?.size ?? 0) > 0;
-  }
-
   /** Returns a function that removes the listener. */
   add<K extends keyof Events>(
     type: K,
