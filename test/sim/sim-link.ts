@@ -240,7 +240,7 @@ export class LinkEnd {
     const { now, random } = this.#world;
     const { reportMs } = this.link.nature;
     out.reportedAt = Math.max(out.reportedAt, now + (reportMs === 0 ? 0 : random.below(reportMs)));
-    this.#world.after(out.reportedAt - now, () => {
+    this.#world.at(out.reportedAt, () => {
       if (this.over) return;
       checkIntact(write);
       out.unreported--;
