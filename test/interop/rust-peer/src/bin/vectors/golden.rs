@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::json::Json;
+
 pub struct Golden {
     folder: PathBuf,
 }
@@ -23,4 +25,10 @@ impl Golden {
 
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An array with one entry a line.
+pub fn lines(rows: &[Json]) -> String {
+    let rows: Vec<String> = rows.iter().map(Json::compact).collect();
+    format!("[\n{}\n]\n", rows.join(",\n"))
 }

@@ -7,7 +7,10 @@ mod frames;
 mod golden;
 mod json;
 mod plain;
+mod schema;
 mod transcript;
+mod types;
+mod value;
 
 use golden::Golden;
 
@@ -21,4 +24,5 @@ fn main() {
     plain::write(&golden);
     frames::write(&golden);
     transcript::write(&golden);
+    types::write(&golden);
 }
