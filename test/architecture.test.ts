@@ -5,6 +5,7 @@
 //     proto/                           pure: bytes, now, random in; bytes, events, one deadline out
 //       wasm/                          the only place that knows linear memory
 //     link/                            any transport
+//   codec/                             typed messages; knows no session, and sessions know only its interface
 //   memory-budget  errors  limits      leaves
 //   assembly/                          pure functions over addresses; TypeScript reads its abi.ts only
 import { readdirSync, readFileSync } from "node:fs";
@@ -12,11 +13,12 @@ import { dirname, join, posix } from "node:path";
 import { describe, expect, it } from "vitest";
 
 const LAYERS: Record<string, { mayImport: string[] }> = {
-  entry: { mayImport: ["entry", "session", "link", "leaf"] },
+  entry: { mayImport: ["entry", "session", "codec", "link", "leaf"] },
   session: { mayImport: ["session", "proto", "wasm", "link", "leaf", "abi"] },
   proto: { mayImport: ["proto", "wasm", "link", "leaf", "abi"] },
   wasm: { mayImport: ["wasm", "link", "leaf", "abi", "@assemblyscript/loader"] },
   link: { mayImport: ["link", "leaf"] },
+  codec: { mayImport: ["codec", "leaf"] },
   leaf: { mayImport: ["leaf"] },
 };
 
@@ -35,7 +37,7 @@ function layerOf(file: string): string {
   if (file === "assembly/abi.ts") return "abi";
   const [, folder, rest] = file.split("/");
   if (rest !== undefined) return folder;
-  return folder === "index.ts" || folder === "node.ts" ? "entry" : "leaf";
+  return ["index.ts", "node.ts", "schema.ts"].includes(folder) ? "entry" : "leaf";
 }
 
 interface Import {
