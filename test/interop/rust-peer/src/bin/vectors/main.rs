@@ -7,6 +7,7 @@ mod frames;
 mod golden;
 mod json;
 mod plain;
+mod plans;
 mod schema;
 mod transcript;
 mod types;
@@ -16,13 +17,19 @@ use golden::Golden;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [folder] = arguments.as_slice() else {
-        eprintln!("usage: vectors <golden folder>");
-        std::process::exit(2);
+    let folder = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        // What this program runs itself with, to survive what the reference does not.
+        ["--try-plan", case] => return plans::try_plan(case),
+        [folder] => folder,
+        _ => {
+            eprintln!("usage: vectors <golden folder>");
+            std::process::exit(2);
+        }
     };
     let golden = Golden::new(folder);
     plain::write(&golden);
     frames::write(&golden);
     transcript::write(&golden);
     types::write(&golden);
+    plans::write(&golden);
 }

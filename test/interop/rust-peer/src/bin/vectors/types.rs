@@ -34,15 +34,82 @@ impl Vectors {
             ("items", Json::Array(values.into_iter().map(item).collect())),
         ]));
     }
+
+    fn decode<T: Facet<'static>>(&mut self, name: &str, bytes: &'static [u8], why: Option<&str>) {
+        let result = vox_postcard::from_slice::<T>(bytes);
+        let mut row = vec![
+            ("name", Json::string(name)),
+            ("schema", schema_json(T::SHAPE)),
+            ("bytes", Json::string(hex(bytes))),
+            match result {
+                Ok(value) => ("value", value_json(Peek::new(&value))),
+                Err(error) => ("error", Json::string(error.to_string())),
+            },
+        ];
+        row.extend(why.map(|why| ("why", Json::string(why))));
+        self.rows.push(Json::object(row));
+    }
+}
+
+/// Bytes that no encoder writes, and what the reference makes of them. `why`: a sound decoder refuses them.
+fn odd(vectors: &mut Vectors) {
+    const TRAILING: &str = "The reference does not look at what follows the value.";
+    const WIDTH: &str = "The reference drops the bits that the type has no room for.";
+    vectors.decode::<u32>("a byte too many", b"\x05\x00", Some(TRAILING));
+    vectors.decode::<Vec<u8>>("bytes after bytes", b"\x01\x02\x03", Some(TRAILING));
+    vectors.decode::<u16>("65536 as u16", b"\x80\x80\x04", Some(WIDTH));
+    vectors.decode::<i16>("32768 as i16", b"\x80\x80\x04", Some(WIDTH));
+    vectors.decode::<u32>("2^32 as u32", b"\x80\x80\x80\x80\x10", Some(WIDTH));
+    vectors.decode::<i32>("-2^31 - 1 as i32", b"\x81\x80\x80\x80\x10", Some(WIDTH));
+    vectors.decode::<u64>(
+        "2^64 as u64",
+        b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02",
+        Some(WIDTH),
+    );
+    vectors.decode::<char>(
+        "two characters",
+        b"\x02ab",
+        Some("The reference takes the first of several characters."),
+    );
+    vectors.decode::<u32>("an overlong varint", b"\x85\x80\x00", None);
+    vectors.decode::<u64>(
+        "an eleventh byte",
+        b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00",
+        None,
+    );
+    vectors.decode::<u32>("no bytes", b"", None);
+    vectors.decode::<u32>("a varint that does not end", b"\xff\xff", None);
+    vectors.decode::<bool>("2 as bool", b"\x02", None);
+    vectors.decode::<Option<u8>>("2 as option tag", b"\x02\x00", None);
+    vectors.decode::<char>("an empty char", b"\x00", None);
+    vectors.decode::<String>("a string beyond the end", b"\x05abcd", None);
+    vectors.decode::<String>("half a UTF-8 sequence", b"\x02\xf0\x9f", None);
+    vectors.decode::<String>("an overlong UTF-8 sequence", b"\x02\xc0\x80", None);
+    vectors.decode::<String>("a surrogate in UTF-8", b"\x03\xed\xa0\x80", None);
+    vectors.decode::<Vec<u8>>("bytes beyond the end", b"\x02\x00", None);
+    vectors.decode::<Payload<'static>>("a payload beyond the end", b"\x02\x00\x00\x00\x00", None);
+    vectors.decode::<Vec<u32>>("a list beyond the end", b"\x03\x01\x02", None);
+    vectors.decode::<f32>("half a float", b"\x00\x00", None);
+    vectors.decode::<[u8; 2]>("half an array", b"\x00", None);
+    vectors.decode::<BTreeMap<u8, u8>>("a key that comes twice", b"\x02\x01\x05\x01\x06", None);
+    vectors.decode::<BTreeSet<u8>>("an element that comes twice", b"\x02\x01\x01", None);
+    #[derive(Facet)]
+    #[repr(u8)]
+    enum Two {
+        A,
+        B,
+    }
+    vectors.decode::<Two>("a variant that does not exist", b"\x02", None);
 }
 
 pub fn write(golden: &Golden) {
-    let files: [(&str, fn(&mut Vectors)); 5] = [
+    let files: [(&str, fn(&mut Vectors)); 6] = [
         ("scalars", scalars),
         ("text", text),
         ("containers", containers),
         ("structs", structs),
         ("enums", enums),
+        ("odd", odd),
     ];
     for (name, fill) in files {
         let mut vectors = Vectors::default();
