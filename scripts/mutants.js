@@ -270,9 +270,19 @@ const MUTANTS = {
       {
         file: "src/proto/machine.ts",
         from: "if (now >= this.#probeAt(now)) this.#probe();",
-        to: "",
+        to: "if (false) {}",
       },
-      { file: "src/proto/machine.ts", from: "this.#pongBy, this.#probeAt(now)", to: "this.#pongBy" },
+      { file: "src/proto/machine.ts", from: "this.#probeAt(now), this.#againAt()", to: "this.#againAt()" },
+    ],
+  },
+  "not-asked-again": {
+    what: "what the peer keeps back at a reconnect is not asked for [base.again]",
+    patches: [
+      {
+        file: "src/proto/machine.ts",
+        from: "const MAX_FRUITLESS_ASKS = 2;",
+        to: "const MAX_FRUITLESS_ASKS = 0;",
+      },
     ],
   },
   "window-ignored": {

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 /**
  * @typedef {object} ChaosOptions
  * @property {{ host?: string, port: number } | { path: string }} target where connections go
+ * @property {string} [path] listens on this unix socket; default: on any port of 127.0.0.1
  * @property {number} [seed] of the splits and of the kind of cut; default 1
  * @property {() => number | null} [cutAfterBytes] asked for each connection: it is cut once so many bytes, both ways
  *   together, have passed; null lets it live. Default: never.
@@ -18,7 +19,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /**
  * @typedef {object} ChaosProxy
- * @property {number} port on 127.0.0.1
+ * @property {number} port on 127.0.0.1; 0 on a unix socket
  * @property {number} cuts so far
  * @property {number} bytes that were passed on so far, both ways together
  * @property {() => void} cutAll cuts what is connected now
@@ -32,6 +33,7 @@ import { setTimeout as sleep } from "node:timers/promises";
  */
 export async function startChaosProxy({
   target,
+  path,
   seed = 1,
   cutAfterBytes = () => null,
   delayMs = 0,
@@ -51,7 +53,7 @@ export async function startChaosProxy({
 
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
     if (mode === "refuse") {
-      near.resetAndDestroy();
+      destroy(near, path === undefined);
       return;
     }
     const far = net.connect({ ...target, allowHalfOpen: true, noDelay: true });
@@ -66,7 +68,7 @@ export async function startChaosProxy({
       cuts++;
       // A reset drops what lies in the kernel's buffers, a close lets the peer read it first: both happen.
       const reset = random() < 0.5;
-      destroy(near, reset);
+      destroy(near, reset && path === undefined);
       destroy(far, reset && !("path" in target));
     }
 
@@ -116,9 +118,10 @@ export async function startChaosProxy({
     for (const connection of connections) connection.cut();
   }
 
-  server.listen(0, "127.0.0.1");
+  server.listen(path === undefined ? { port: 0, host: "127.0.0.1" } : { path });
   await once(server, "listening");
-  const { port } = /** @type {net.AddressInfo} */ (server.address());
+  const address = server.address();
+  const port = address !== null && typeof address === "object" ? address.port : 0;
   return {
     port,
     get cuts() {

@@ -118,6 +118,10 @@ const MAX_WRITE_BYTES = 262_144;
 const SHRINK_AFTER_MS = 1_000;
 /** How much of the window frames that are held out of order may take [recv.gap]. */
 const HELD_WINDOW_SHARE = 4;
+/** Since a link died by itself; each waits twice as long as the one before it [base.again]. */
+const MAX_ASKS = 6;
+/** So many that bring nothing new are enough [base.again]. */
+const MAX_FRUITLESS_ASKS = 2;
 /** A probe that brings no ack doubles the wait for the next one, so often at most [base.probe]. */
 const MAX_PROBE_DOUBLINGS = 6;
 const SEQS = 2 ** 32;
@@ -172,6 +176,9 @@ export class Machine {
   #ackedOnWire = 0; // RECV_HANDED as the peer has been told, or will be by what is queued
   #peerFin = -1; // seq of the peer's FIN
   #peerFinHanded = false;
+  /** How often items were found missing, and how often that took a new link [recv.gap]. */
+  gaps = 0;
+  gapResumes = 0;
   readonly #held: HeldFrames;
   #gapAt = NEVER;
 
@@ -181,6 +188,11 @@ export class Machine {
   #ackWanted = 0;
   #needSince = NEVER; // base: an ack is needed since then [base.probe]
   #fruitlessProbes = 0; // since the last ack
+  #links = 0; // that were used, with or without a handshake
+  #lastWritten = 0;
+  #asks = 0; // links given up to ask again since one died by itself [base.again]
+  #fruitlessAsks = 0; // since an item came
+  #asking = false; // the last link was given up by ourselves
   #lastAckAt = 0;
   #emptySince = NEVER;
 
@@ -358,6 +370,7 @@ export class Machine {
 
   /** The oldest write that pollTransmit() gave out is done. */
   handleWritten(now: number): void {
+    this.#lastWritten = now;
     if (this.#writes.shift() && !this.#freed) this.#releasing(() => this.ring.written());
     if (this.#state === "ended") this.#free();
     else this.#noteEmptyRing(now);
@@ -426,6 +439,7 @@ export class Machine {
     const records = batch.spans.length / 2;
     this.#unhandedBytes += batch.recordBytes;
     this.#unhandedRecords += records;
+    this.#fruitlessAsks = 0;
     if (this.#peerFin >= 0) return this.#fail(violation("ext.fin", "an item after the peer's end"));
     if (
       this.profile === "extended" &&
@@ -454,6 +468,7 @@ export class Machine {
       this.#releaseHeld(now);
       return;
     }
+    if (this.#held.size === 0) this.gaps++;
     this.#held.hold(deframer.gapSeq, deframer.gapItem, deframer.recordBytes);
     deframer.skip();
     if (this.#gapAt === NEVER) this.#gapAt = now + this.#limits.gapTimeoutMs;
@@ -483,6 +498,7 @@ export class Machine {
     if (this.#held.strike(missing)) {
       return this.#fail(sessionLost("gap", `${what}, and new links did not bring them [recv.gap]`));
     }
+    this.gapResumes++;
     this.#drop(linkError(`${what}: resuming to get them again [recv.gap]`), false);
   }
 
@@ -685,6 +701,7 @@ export class Machine {
       }
       this.#checkAlive(now);
       if (now >= this.#probeAt(now)) this.#probe();
+      else if (now >= this.#againAt()) this.#askAgain();
     }
     if (now >= this.#emptySince + SHRINK_AFTER_MS) {
       this.#emptySince = NEVER;
@@ -732,7 +749,29 @@ export class Machine {
   #probe(): void {
     this.#needSince = NEVER;
     this.#fruitlessProbes++;
-    this.#drop(linkError("a new link to learn what the peer has received [base.probe]"), true);
+    this.#ask("what it has received [base.probe]");
+  }
+
+  // ------------------------------------------------------------------ asking again [base.again]
+
+  /** When a link that is not the first and on which the peer is silent is given up for another; NEVER when there was enough of that. */
+  #againAt(): number {
+    if (this.profile !== "base" || this.#links < 2) return NEVER;
+    if (this.#asks === MAX_ASKS || this.#fruitlessAsks === MAX_FRUITLESS_ASKS) return NEVER;
+    if (this.wantsPause || this.#held.size > 0 || this.#writes.length > 0) return NEVER;
+    return Math.max(this.#lastHeard, this.#lastWritten) + this.#limits.probeMs * 2 ** this.#asks;
+  }
+
+  #askAgain(): void {
+    this.#asks++;
+    this.#fruitlessAsks++;
+    this.#ask("what it may have kept back [base.again]");
+  }
+
+  /** Gives up a link that works, in good order, for what the peer says and sends on the next one. */
+  #ask(what: string): void {
+    this.#asking = true;
+    this.#drop(linkError(`a new link to learn from the peer ${what}`), true);
   }
 
   // ================================================================== commands
@@ -833,7 +872,11 @@ export class Machine {
       if (ack) return this.#give(ack, false);
     }
     const bare = this.#framing === "message" && this.profile === "base";
-    const max = bare ? 1 : this.#framing === "message" ? this.#maxMessage : MAX_WRITE_BYTES;
+    const max = bare
+      ? 1
+      : this.#framing === "message"
+        ? Math.min(this.#maxMessage, MAX_WRITE_BYTES)
+        : MAX_WRITE_BYTES;
     const view = this.ring.take(
       max,
       this.profile === "extended" ? (this.peer.receiveWindow ?? SEQS - 1) : SEQS - 1,
@@ -866,7 +909,7 @@ export class Machine {
   pollDeadline(now: number): number {
     let at = Math.min(this.#handshakeBy, this.#graceEndsAt, this.#emptySince + SHRINK_AFTER_MS);
     if (this.#state === "open" && !this.#parting) {
-      at = Math.min(at, this.#ackAt, this.#gapAt, this.#pongBy, this.#probeAt(now));
+      at = Math.min(at, this.#ackAt, this.#gapAt, this.#pongBy, this.#probeAt(now), this.#againAt());
       const silence = this.profile === "base" ? this.#limits.idleTimeoutMs : this.#limits.keepaliveMs;
       const asked = this.profile === "extended" && this.#pongBy !== NEVER;
       if (silence > 0 && !asked && !this.wantsPause) at = Math.min(at, this.#lastHeard + silence);
@@ -883,6 +926,7 @@ export class Machine {
   }
 
   #useLink(framing: Framing, now: number): void {
+    this.#links++;
     this.#framing = framing;
     this.#parting = false;
     this.#linkUpAt = this.#lastHeard = now;
@@ -923,6 +967,8 @@ export class Machine {
     this.#everOpen = true;
     this.#handshakeBy = this.#graceEndsAt = NEVER;
     this.#linkUpAt = this.#lastAckAt = now;
+    if (!this.#asking) this.#asks = this.#fruitlessAsks = 0;
+    this.#asking = false;
     if (!resumed && this.ring.largestItem > this.#maxSend) {
       const what = "an item sent before the peer's limits were known is larger than its maxFrameBytes";
       return this.#fail(new ConduitError("CONDUIT_FRAME_TOO_LARGE", "local", what));

@@ -118,6 +118,10 @@ export interface Stats {
   readonly links: number;
   readonly resumes: number;
   readonly replayedItems: number;
+  /** Base profile: how often items were found missing behind one that came too early. Late ones fill the gap. */
+  readonly gaps: number;
+  /** Base profile: how often a link was given up to have missing items sent again. */
+  readonly gapResumes: number;
   readonly volatileDropped: number;
   /** Bytes unacknowledged, written or not. */
   readonly ringBytes: number;

@@ -493,6 +493,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
       links: this.#links,
       resumes: this.#resumes,
       replayedItems: this.#replayedItems,
+      gaps: this.#machine.gaps,
+      gapResumes: this.#machine.gapResumes,
       volatileDropped: this.#sender.volatileDropped,
       ringBytes: ring?.usedBytes ?? 0,
       ringCapacityBytes: ring?.capacityBytes ?? 0,

@@ -351,11 +351,11 @@ describe("a probe", () => {
     expect(wired.wait(101).dropped).toBeDefined();
   });
 
-  it("that brings nothing doubles the wait for the next one [base.probe]", () => {
+  it("that brings nothing doubles the wait for the next one, asking again or not [base.probe] [base.again]", () => {
     const wired = baseInitiator({ probeMs: 100 }).send("a");
     wired.machine.wantAck(1);
     const waits: number[] = [];
-    for (let links = 0; links < 4; links++) {
+    for (let links = 0; links < 6; links++) {
       wired.out();
       wired.events.length = 0;
       const from = wired.now;
@@ -364,7 +364,44 @@ describe("a probe", () => {
       wired.down().up();
       wired.bytes(framed(hello("VOSH", { resumeKey: key(2) })));
     }
-    expect(waits).toEqual([100, 200, 400, 800]);
+    expect(waits).toEqual([100, 100, 200, 200, 400, 800]);
+  });
+});
+
+describe("a resumed link", () => {
+  const resume = (wired: Wired): Wired => {
+    wired.events.length = 0;
+    wired.down().up();
+    wired.bytes(framed(hello("VOSH", { resumeKey: key(2) })));
+    return wired;
+  };
+  const resumed = () => resume(baseInitiator({ probeMs: 100 }).bytes(framed(frame(0, "x"))));
+
+  it("is replaced when the peer falls silent on it for probeMs, twice and no more [base.again]", () => {
+    const wired = resumed().wait(99);
+    expect(wired.dropped).toBeUndefined();
+    wired.bytes(framed(frame(0, "x"))).wait(99);
+    expect(wired.dropped).toBeUndefined();
+    wired.wait(2);
+    expect(wired.events.at(-1)).toMatchObject({ type: "drop", graceful: true });
+    expect(resume(wired).wait(199).dropped).toBeUndefined();
+    expect(wired.wait(2).dropped).toBeDefined();
+    expect(resume(wired).wait(100_000).dropped).toBeUndefined();
+    // A link that dies by itself begins it anew.
+    expect(resume(wired).wait(101).dropped).toBeDefined();
+  });
+
+  it("is left alone as long as something is being written to it [base.again]", () => {
+    const wired = resumed().send("a");
+    expect(wired.machine.pollTransmit(wired.now)).not.toBeNull();
+    expect(wired.wait(1_000).dropped).toBeUndefined();
+    wired.machine.handleWritten(wired.now);
+    expect(wired.wait(99).dropped).toBeUndefined();
+    expect(wired.wait(2).dropped).toBeDefined();
+  });
+
+  it("is left alone when it is the session's first [base.again]", () => {
+    expect(baseInitiator({ probeMs: 100 }).wait(100_000).dropped).toBeUndefined();
   });
 });
 

@@ -1,6 +1,6 @@
 // A base-profile peer with the habits of the Rust reference: it enters a frame into its replay buffer only after the
-// write, so frames go missing at a reconnect; several senders at once permute them; acks ride on frames only; it
-// drops what is not newer than the last seq, and looks at no key. Written from the rules, with nothing of src.
+// write, so frames go missing at a reconnect; several senders at once permute them; its sender can sleep through a
+// reconnect; acks ride on frames only; it drops what is not newer than the last seq, and looks at no key. Written from the rules, with nothing of src.
 import type { Bytes } from "../../src/link/link.js";
 import { itemOf } from "./application.js";
 import { type LinkEnd, type SimLink, same } from "./sim-link.js";
@@ -28,6 +28,9 @@ export class ReferencePeer {
   missed = 0;
   permuted = 0;
   rejected = false;
+  /** How often the sender slept until another link came. */
+  slept = 0;
+  #asleep = false;
   /** The newest link whose handshake was completed. */
   greeted: SimLink | null = null;
   readonly #world: World;
@@ -80,7 +83,7 @@ export class ReferencePeer {
     const seq = this.sent++;
     const frame = frameOf(seq, this.received - 1, itemOf(salt, seq, sizes[seq]));
     this.#world.after(random.below(shuffleMs + 1), () => {
-      if (this.#link && this.#greeted) this.#writeNew(seq, frame);
+      if (this.#link && this.#greeted && !this.#asleep) this.#writeNew(seq, frame);
       else this.#waiting.push([seq, frame]);
     });
     this.#world.after(random.below(pauseMs + 1), () => this.#send());
@@ -138,6 +141,7 @@ export class ReferencePeer {
       this.#link = null;
       return;
     } else this.#key = hello.slice(5, 21);
+    const again = this.greeted !== null;
     this.#greeted = true;
     this.greeted = this.#link!.link;
     this.missed += this.#entering;
@@ -145,7 +149,9 @@ export class ReferencePeer {
     for (const seq of [...this.#buffer.keys()].sort((a, b) => a - b)) {
       if (seq >= from) this.#write(this.#buffer.get(seq)!);
     }
-    for (const [seq, frame] of this.#waiting.splice(0)) this.#writeNew(seq, frame);
+    this.#asleep = again && !this.#asleep && this.#waiting.length > 0 && this.#world.random.oneIn(2);
+    if (this.#asleep) this.slept++;
+    else for (const [seq, frame] of this.#waiting.splice(0)) this.#writeNew(seq, frame);
   }
 
   #readFrame(frame: Bytes): void {

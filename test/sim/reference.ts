@@ -17,6 +17,7 @@ const CALM_MS = 300_000;
 export interface Habitual {
   missed: number;
   permuted: number;
+  slept: number;
   links: number;
 }
 
@@ -78,9 +79,6 @@ export function runReference(seed: number, traced = false): Habitual {
   world.after(chaosMs, () => {
     world.calm = true;
   });
-  // A frame that the peer loses behind its last one shows no gap: only another link brings it.
-  world.after(chaosMs + 30_000, () => current?.cut());
-
   const standing = () => {
     const app = side()?.app;
     const theirs = `the reference ${peer.received} of ${app?.sent}`;
@@ -105,7 +103,7 @@ export function runReference(seed: number, traced = false): Habitual {
     runReference(seed, true); // throws with the trace
     throw error;
   }
-  return { missed: peer.missed, permuted: peer.permuted, links };
+  return { missed: peer.missed, permuted: peer.permuted, slept: peer.slept, links };
 }
 
 function initiate({ world, limits, plan, peerPlan, nature, onLink, peer }: Setting): () => Side {
