@@ -114,6 +114,8 @@ export interface AttachedLink {
 const EARLY_ITEM_BYTES = 65_536;
 /** A run of ring bytes that is written at once: control records wait for at most two of them. */
 const MAX_WRITE_BYTES = 262_144;
+/** The same on a message link, where a part of a message is nothing: a slow link has to bring one within a keepalive's time, a bad one at all. */
+const MAX_MESSAGE_BYTES = 32_768;
 /** An empty ring keeps its region so long. */
 const SHRINK_AFTER_MS = 1_000;
 /** How much of the window frames that are held out of order may take [recv.gap]. */
@@ -872,13 +874,10 @@ export class Machine {
       if (ack) return this.#give(ack, false);
     }
     const bare = this.#framing === "message" && this.profile === "base";
-    const max = bare
-      ? 1
-      : this.#framing === "message"
-        ? Math.min(this.#maxMessage, MAX_WRITE_BYTES)
-        : MAX_WRITE_BYTES;
+    const most =
+      this.#framing === "message" ? Math.min(this.#maxMessage, MAX_MESSAGE_BYTES) : MAX_WRITE_BYTES;
     const view = this.ring.take(
-      max,
+      bare ? 1 : most,
       this.profile === "extended" ? (this.peer.receiveWindow ?? SEQS - 1) : SEQS - 1,
     );
     if (!view) return null;

@@ -1,7 +1,6 @@
 // Runs one session's machine over its current link: feeds it what happens, writes what it gives out, keeps its
 // deadline. The machine decides, the driver acts; it knows nothing of items, reconnects or the public API.
-import type { ConduitError } from "../errors.js";
-import { linkError } from "../errors.js";
+import { ConduitError, linkError } from "../errors.js";
 import type { Bytes, Link, LinkSink } from "../link/link.js";
 import type { ServerHello } from "../proto/handshake.js";
 import type { AttachedLink, Machine, MachineEvent } from "../proto/machine.js";
@@ -58,8 +57,7 @@ class Line implements LinkSink {
   }
 
   closed(error?: Error): void {
-    const what = error ? `the link failed: ${error.message}` : "the peer closed the link";
-    this.#driver.handleClosed(this, this.parting ?? linkError(what, error));
+    this.#driver.handleClosed(this, this.parting ?? failureOf(error));
   }
 }
 
@@ -242,4 +240,10 @@ export class Driver {
     if (keepsAlive) this.#line?.link.ref();
     else this.#line?.link.unref();
   }
+}
+
+/** Why a link is gone. What a link can tell itself stays: one that saw a violation is not dialled again [error.fatal]. */
+function failureOf(error?: Error): ConduitError {
+  if (error instanceof ConduitError) return error;
+  return linkError(error ? `the link failed: ${error.message}` : "the peer closed the link", error);
 }
