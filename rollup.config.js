@@ -5,19 +5,20 @@ import { dts } from "rollup-plugin-dts";
 const entries = (extension) => ({
   index: `build/js/src/index${extension}`,
   node: `build/js/src/node${extension}`,
+  ws: `build/js/src/ws${extension}`,
 });
 
 export default [
   {
     input: entries(".js"),
     plugins: [nodeResolve()],
-    external: [/^node:/],
-    output: { dir: "dist", format: "es", sourcemap: true, chunkFileNames: "core.js" },
+    external: [/^node:/, "ws"],
+    output: { dir: "dist", format: "es", sourcemap: true, chunkFileNames: "internal-[name].js" },
   },
   {
     input: entries(".d.ts"),
     plugins: [dts()],
-    external: [/^node:/],
-    output: { dir: "dist", format: "es", chunkFileNames: "core.d.ts" },
+    external: [/^node:/, "ws"],
+    output: { dir: "dist", format: "es", chunkFileNames: "internal-[name].d.ts" },
   },
 ];

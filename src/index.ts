@@ -5,6 +5,12 @@ export type { Bytes, Framing, Link, LinkInfo, LinkServer, LinkSink } from "./lin
 export { linkFrom, type Transport, type TransportSink } from "./link/link-from.js";
 export { type PairOptions, pair } from "./link/pair.js";
 export { Attachment, type Attempt, type ClientHello, type LinkSource } from "./link/source.js";
+export {
+  type WebSocketConstructor,
+  type WebSocketLike,
+  type WebSocketOptions,
+  webSocket,
+} from "./link/websocket.js";
 export { MemoryBudget } from "./memory-budget.js";
 export { type Acceptor, type AcceptorStats, listen } from "./session/acceptor.js";
 export type { Batch } from "./session/batch.js";

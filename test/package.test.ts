@@ -1,23 +1,29 @@
 // What is published: the entries exist, need nothing else at run time, and say what they export.
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 
 const manifest = JSON.parse(readFileSync("package.json", "utf8"));
 
 it("every entry has JavaScript and types", () => {
-  const entries = [manifest.exports["."], manifest.exports["./node"]];
+  const entries = [manifest.exports["."], manifest.exports["./node"], manifest.exports["./ws"]];
   for (const { types, default: code } of entries) {
     expect(existsSync(types), types).toBe(true);
     expect(existsSync(code), code).toBe(true);
   }
 });
 
-it("the bundle imports nothing but itself and, in the Node entry, node: modules", () => {
-  for (const name of readdirSync("dist").filter((file) => file.endsWith(".js"))) {
+it.each([
+  ["index.js", /^\.\//],
+  ["node.js", /^(\.\/|node:)/],
+  ["ws.js", /^(\.\/|node:|ws$)/],
+])("%s and what it loads import nothing but themselves and %s", (entry, allowed) => {
+  const reached = new Set([entry]);
+  for (const name of reached) {
     const text = readFileSync(join("dist", name), "utf8");
     for (const [, from] of text.matchAll(/^(?:import|export)[^"';]*["']([^"']+)["'];/gm)) {
-      expect(from, name).toMatch(name === "node.js" ? /^(\.\/|node:)/ : /^\.\//);
+      expect(from, name).toMatch(allowed);
+      if (from.startsWith("./")) reached.add(from.slice(2));
     }
   }
 });
@@ -26,13 +32,22 @@ it("has no dependencies at run time", () => {
   expect(manifest.dependencies ?? {}).toEqual({});
 });
 
-it("both entries export the same names, and the Node entry its links", async () => {
+it("both main entries export the same names, the Node entry its links too, and each other entry its own", async () => {
   const index = await import("stable-conduit");
   const node = await import("stable-conduit/node");
   expect(Object.keys(node).sort()).toEqual([...Object.keys(index), "tcp", "unix"].sort());
   expect(Object.keys(index)).toEqual(
-    expect.arrayContaining(["connect", "listen", "StableConduit", "ConduitError", "pair", "linkFrom"]),
+    expect.arrayContaining([
+      "connect",
+      "listen",
+      "StableConduit",
+      "ConduitError",
+      "pair",
+      "linkFrom",
+      "webSocket",
+    ]),
   );
+  expect(Object.keys(await import("stable-conduit/ws")).sort()).toEqual(["webSocketLink", "webSocketServer"]);
 });
 
 it("every listed file of the package exists", () => {

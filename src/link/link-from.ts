@@ -1,6 +1,6 @@
 // A link made from a transport of the user's: anything that can carry bytes or messages.
 import { linkError, violation } from "../errors.js";
-import { ownedChunk } from "./chunk.js";
+import { ownedChunk, plainCopy } from "./chunk.js";
 import { type Linger, linger } from "./linger.js";
 import type { Framing, Link, LinkInfo, LinkSink } from "./link.js";
 
@@ -29,8 +29,16 @@ export interface Transport {
   /** Holds the peer back. Both or none; without them receiving is not bounded in the base profile. */
   pause?(): void;
   resume?(): void;
+  /**
+   * Called once when everything is sent and the link ends in good order: close so that the peer gets all of it, and tell the
+   * sink. Bytes may still come. close() follows, after LINGER_MS at the latest. Without end() it is close() alone.
+   */
+  end?(): void;
   /** Called once, however the link ends; a throw has no effect. What send() has taken before should still be sent; views of a zeroCopy send() must not be read after it. */
   close(): void;
+  /** Whether it keeps a process alive. Both or none; without them the transport decides by itself. */
+  ref?(): void;
+  unref?(): void;
 }
 
 /**
@@ -54,6 +62,8 @@ class CustomLink implements Link {
   #started = false;
   #sending = false;
   #ending = false;
+  /** The transport's end() was called. */
+  #ended = false;
   #paused = false;
   /** The transport is closed and not used any more. */
   #over = false;
@@ -83,7 +93,7 @@ class CustomLink implements Link {
 
   write(bytes: Uint8Array): void {
     if (this.#ending || this.#over) return;
-    this.#queue.push(this.#transport.zeroCopy ? bytes : new Uint8Array(bytes));
+    this.#queue.push(this.#transport.zeroCopy ? bytes : plainCopy(bytes));
     this.#send();
   }
 
@@ -114,18 +124,18 @@ class CustomLink implements Link {
   }
 
   ref(): void {
-    // The transport decides by itself whether it keeps a process alive.
+    if (!this.#over) this.#call(() => this.#transport.ref?.());
   }
 
   unref(): void {
-    // As ref().
+    if (!this.#over) this.#call(() => this.#transport.unref?.());
   }
 
   /** One send() at a time, so `written` comes in order whatever the transport does. */
   #send(): void {
     if (this.#sending || this.#over) return;
     if (this.#queue.length === 0) {
-      if (this.#ending) this.#close();
+      if (this.#ending) this.#endTransport();
     } else if (this.#started) {
       this.#sending = true;
       const bytes = this.#queue.shift()!;
@@ -134,6 +144,13 @@ class CustomLink implements Link {
       new Promise<void>((resolve) => resolve(this.#transport.send(bytes))).then(this.#onSent, this.#onFailed);
       this.#calls--;
     }
+  }
+
+  #endTransport(): void {
+    if (this.#transport.end === undefined || !this.#started) return this.#close();
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#call(() => this.#transport.end?.());
   }
 
   readonly #onSent = (): void => {

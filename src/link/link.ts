@@ -11,7 +11,7 @@ export type Framing = "stream" | "message";
 
 /** What is known of the other end; `authorize` sees it. */
 export interface LinkInfo {
-  /** "tcp", "unix", "pair", or what a custom transport calls itself. */
+  /** "tcp", "unix", "websocket", "message-port", "shared-memory", "pair", or what a custom transport calls itself. */
   readonly transport: string;
   /** The transport encrypts (TLS). */
   readonly encrypted: boolean;
@@ -21,6 +21,15 @@ export interface LinkInfo {
   readonly authorized?: boolean;
   /** TLS: the peer's certificate as node:tls reports it. */
   readonly peerCertificate?: unknown;
+  /**
+   * WebSocket, accepting side: the page's origin, as every browser tells it. Other programs say what they like, or nothing.
+   * A page of any site can open a WebSocket, and the browser adds your cookies: `authorize` has to compare.
+   */
+  readonly origin?: string;
+  /** WebSocket, accepting side: path and query of the request. */
+  readonly url?: string;
+  /** WebSocket, accepting side: the request's headers (cookies, x-forwarded-for), names in lower case. */
+  readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>>;
 }
 
 /** Receives a link's events, never from inside a call to one of the link's methods. */

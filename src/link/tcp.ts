@@ -118,11 +118,11 @@ function tcpLink(socket: net.Socket, keepaliveMs: number = LIMITS.keepaliveMs.de
   // The session gathers small writes itself; Nagle's algorithm would only delay acks.
   socket.setNoDelay(true);
   socket.setKeepAlive(true, keepaliveMs);
-  return byteStreamLink(socket, tcpInfo(socket));
+  return byteStreamLink(socket, socketInfo(socket));
 }
 
-/** Read now: a closed socket has forgotten its peer. */
-function tcpInfo(socket: net.Socket): LinkInfo {
+/** What a TCP or TLS socket knows of its peer. Read now: a closed socket has forgotten it. */
+export function socketInfo(socket: net.Socket): LinkInfo {
   const { remoteAddress, remotePort } = socket;
   if (!(socket instanceof tls.TLSSocket))
     return { transport: "tcp", encrypted: false, remoteAddress, remotePort };

@@ -28,6 +28,8 @@ export interface Expected {
   drains: boolean;
   /** Of the link that connected; the same is expected of the other one, but for authorized and peerCertificate. */
   info: Partial<LinkInfo>;
+  /** What differs at the other end, `b`. */
+  accepting?: { pausable?: boolean; info?: Partial<LinkInfo> };
 }
 
 /** Calls into links that are under way; no event may come while there is one. */
@@ -136,6 +138,9 @@ async function quiet(...ends: End[]): Promise<void> {
 
 /** Runs the suite; `make` brings a fresh pair for each test. */
 export function linkContract(name: string, expected: Expected, make: () => Promise<Ends>): void {
+  const { authorized: _authorized, ...common } = expected.info;
+  const accepting = { pausable: expected.pausable, info: common, ...expected.accepting };
+
   describe(`a ${name} link`, () => {
     let open: { a: End; b: End; cleanup?: Ends["cleanup"] } | undefined;
 
@@ -164,16 +169,14 @@ export function linkContract(name: string, expected: Expected, make: () => Promi
 
     test("says what it is", async () => {
       const { a, b } = await fresh();
-      for (const { link } of [a, b]) {
-        expect(link).toMatchObject({
-          framing: expected.framing,
-          pausable: expected.pausable,
-          zeroCopy: true,
-        });
+      const { framing } = expected;
+      for (const [{ link }, { pausable, info }] of [
+        [a, expected],
+        [b, accepting],
+      ] as const) {
+        expect(link).toMatchObject({ framing, pausable, zeroCopy: true });
+        expect(link.info).toMatchObject(info);
       }
-      const { authorized: _authorized, ...common } = expected.info;
-      expect(a.link.info).toMatchObject(expected.info);
-      expect(b.link.info).toMatchObject(common);
     });
 
     test.for(seeds(2))(
@@ -259,7 +262,7 @@ export function linkContract(name: string, expected: Expected, make: () => Promi
       await b.closedOnce();
     });
 
-    if (expected.pausable) {
+    if (accepting.pausable) {
       test("holds the peer back while paused, and goes on after resume()", async () => {
         const { a, b } = await started();
         const total = 48 * MIB;
