@@ -1,4 +1,5 @@
 // The public names of typed messages: "stable-conduit/schema". A program that sends plain bytes does not load them.
+export { type Codec, type CodecOptions, codecOf } from "./codec/codec.js";
 export { fingerprint } from "./codec/fingerprint.js";
 export type { Json, SchemaNode } from "./codec/node.js";
 export {

@@ -1,0 +1,167 @@
+// Writes the functions that tell at least how many bytes a value takes: the schema's constant part in one number, and
+// a look at what it does not bound. (v)alue, (d)epth.
+import { Code } from "./code.js";
+import { type CompilerOptions, scalarBytes } from "./compiler.js";
+import {
+  type EnumNode,
+  enter,
+  type FieldNode,
+  isUnitEnum,
+  type PayloadNode,
+  type SchemaNode,
+  type Scope,
+} from "./node.js";
+
+/** The constant part of a bound, and the text that adds the rest to `s`. */
+interface Piece {
+  readonly fixed: number;
+  readonly code: string;
+}
+
+const NOTHING: Piece = { fixed: 0, code: "" };
+
+export class BoundCode extends Code {
+  readonly #options: CompilerOptions;
+
+  constructor(options: CompilerOptions) {
+    super();
+    this.#options = options;
+  }
+
+  program(node: SchemaNode, scope: Scope | null): string {
+    const { fixed, code } = this.#piece(node, "v", scope);
+    return `"use strict";${this.functions()}
+return function bound(v) {
+const d = 0;
+let s = ${fixed};
+${code}return s;
+};`;
+  }
+
+  #piece(node: SchemaNode, x: string, scope: Scope | null): Piece {
+    const scalar = scalarBytes(node.kind);
+    if (scalar !== null) return { fixed: scalar, code: "" };
+    const callee = this.callee(node, scope);
+    if (callee !== null) {
+      const name = this.call(callee, "", (self) => {
+        const { fixed, code } =
+          callee.node.kind === "struct"
+            ? this.#fields(callee.node.fields, "v", callee.scope)
+            : this.#enum(callee.node, "v", callee.scope);
+        return `function ${self}(v, d) {
+if (d > ${this.#options.maxDepth}) return 0;
+let s = ${fixed};
+${code}return s;
+}`;
+      });
+      return { fixed: 0, code: `s += ${name}(${x}, d + 1);\n` };
+    }
+    const inner = enter(node, scope);
+    switch (node.kind) {
+      case "string":
+        return { fixed: 5, code: `s += ${x}.length * 3;\n` };
+      case "bytes":
+      case "payload":
+        return { fixed: 5, code: `s += ${x}.length;\n` };
+      case "option": {
+        const y = this.fresh("x");
+        const { fixed, code } = this.#piece(node.element, y, inner);
+        const value = node.element.kind === "option" ? `${x}.some` : x;
+        const some = code === "" ? "" : `if (${x} !== undefined) {\nconst ${y} = ${value};\n${code}}\n`;
+        return { fixed: 1 + fixed, code: some };
+      }
+      case "list":
+        return this.#elements([node.element], x, ".length", (y) => y, inner);
+      case "set":
+        return this.#elements([node.element], x, ".size", (y) => y, inner);
+      case "map":
+        return this.#elements([node.key, node.value], x, ".size", (y, z) => `[${y}, ${z}]`, inner);
+      case "array": {
+        const y = this.fresh("x");
+        const { fixed, code } = this.#piece(node.element, y, inner);
+        return {
+          fixed: node.length * fixed,
+          code: code === "" ? "" : `for (const ${y} of ${x}) {\n${code}}\n`,
+        };
+      }
+      case "tuple":
+        return this.#all(
+          node.elements.map((element, i) => [element, `${x}[${i}]`]),
+          inner,
+        );
+      case "struct":
+        return this.#fields(node.fields, x, inner);
+      case "enum":
+        return this.#enum(node, x, inner);
+      default:
+        throw new TypeError(`unreachable: ${node.kind}`);
+    }
+  }
+
+  #elements(
+    nodes: readonly SchemaNode[],
+    x: string,
+    count: string,
+    pattern: (...names: string[]) => string,
+    scope: Scope | null,
+  ): Piece {
+    const names = nodes.map(() => this.fresh("x"));
+    const pieces = nodes.map((node, i) => this.#piece(node, names[i], scope));
+    const fixed = pieces.reduce((sum, piece) => sum + piece.fixed, 0);
+    const code = pieces.map((piece) => piece.code).join("");
+    const all = `s += ${x}${count} * ${fixed};\n`;
+    return {
+      fixed: 5,
+      code: code === "" ? all : `${all}for (const ${pattern(...names)} of ${x}) {\n${code}}\n`,
+    };
+  }
+
+  #all(parts: readonly (readonly [SchemaNode, string])[], scope: Scope | null): Piece {
+    let fixed = 0;
+    let code = "";
+    for (const [node, value] of parts) {
+      const y = this.fresh("x");
+      const piece = this.#piece(node, y, scope);
+      fixed += piece.fixed;
+      if (piece.code !== "") code += `const ${y} = ${value};\n${piece.code}`;
+    }
+    return { fixed, code };
+  }
+
+  #fields(fields: readonly FieldNode[], x: string, scope: Scope | null): Piece {
+    return this.#all(
+      fields.map(({ name, type }) => [type, `${x}[${JSON.stringify(name)}]`]),
+      scope,
+    );
+  }
+
+  #enum(node: EnumNode, x: string, scope: Scope | null): Piece {
+    if (isUnitEnum(node)) return { fixed: 5, code: "" };
+    const pieces = node.variants.map(({ payload }) => this.#payload(payload, x, scope));
+    const cases = pieces.map(({ code }, i) =>
+      code === "" ? "" : `case ${JSON.stringify(node.variants[i].name)}: {\n${code}break;\n}\n`,
+    );
+    const code = cases.join("");
+    const tag = JSON.stringify(node.tag ?? "type");
+    return {
+      fixed: 5 + Math.max(...pieces.map(({ fixed }) => fixed)),
+      code: code === "" ? "" : `switch (${x}[${tag}]) {\n${code}}\n`,
+    };
+  }
+
+  #payload(payload: PayloadNode, x: string, scope: Scope | null): Piece {
+    switch (payload.kind) {
+      case "unit":
+        return NOTHING;
+      case "newtype":
+        return this.#all([[payload.type, `${x}.value`]], scope);
+      case "tuple":
+        return this.#all(
+          payload.elements.map((element, i) => [element, `${x}.value[${i}]`]),
+          scope,
+        );
+      case "struct":
+        return this.#fields(payload.fields, x, scope);
+    }
+  }
+}
