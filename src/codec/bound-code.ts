@@ -1,6 +1,6 @@
 // Writes the functions that tell at least how many bytes a value takes: the schema's constant part in one number, and
 // a look at what it does not bound. (v)alue, (d)epth.
-import { Code } from "./code.js";
+import { Code, deeper } from "./code.js";
 import { type CompilerOptions, scalarBytes } from "./compiler.js";
 import {
   type EnumNode,
@@ -54,7 +54,7 @@ let s = ${fixed};
 ${code}return s;
 }`;
       });
-      return { fixed: 0, code: `s += ${name}(${x}, d + 1);\n` };
+      return { fixed: 0, code: `s += ${name}(${x}, ${deeper(node)});\n` };
     }
     const inner = enter(node, scope);
     switch (node.kind) {

@@ -82,6 +82,11 @@ export abstract class Code {
   }
 }
 
+/** The depth of what is called for `node`: only a ref leads deeper than the schema itself. */
+export function deeper(node: SchemaNode): string {
+  return node.kind === "ref" ? "d + 1" : "d";
+}
+
 function refersTo(node: SchemaNode, scope: Scope | null, target: Scope): boolean {
   if (node.kind === "ref") return resolve(node, scope) === target;
   const inner = enter(node, scope);

@@ -91,6 +91,7 @@ interface Compilers {
 
 function compilers(options: CodecOptions): Compilers {
   const { maxDepth = 256, maxEmptyElements = 65_536, copy, generate = canGenerate() } = options;
+  if (generate && !canGenerate()) throw optionsError("this page's policy forbids generated code");
   const careful = interpreter({ maxDepth, maxEmptyElements, copy: undefined });
   const settings: CompilerOptions = { maxDepth, maxEmptyElements, copy };
   return { fast: generate ? generator(settings) : interpreter(settings), careful };

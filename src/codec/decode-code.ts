@@ -3,7 +3,7 @@
 // A scalar is read without asking whether its bytes are there: behind the array it is `undefined`, and the position is
 // beyond the end in any case, which the codec finds when all is read. What is asked, before anything is allocated or
 // repeated, is whether a length fits into what is left.
-import { Code } from "./code.js";
+import { Code, deeper } from "./code.js";
 import { type CompilerOptions, leastBytes, type ReadMode } from "./compiler.js";
 import {
   type EnumNode,
@@ -65,7 +65,7 @@ ${code}out.at = p;
 return ${value};
 }`;
       });
-      return this.#read(`${name}(b, p, e, d + 1, w)`);
+      return this.#read(`${name}(b, p, e, ${deeper(node)}, w)`);
     }
     const x = this.fresh("x");
     switch (node.kind) {

@@ -3,7 +3,7 @@
 // Room is checked once for a run of scalars, up to the next part whose size the schema does not tell; such a part
 // checks for itself. So each piece of text is written knowing how many bytes are `granted` behind the position.
 
-import { type Callee, Code } from "./code.js";
+import { type Callee, Code, deeper } from "./code.js";
 import { type CompilerOptions, scalarBytes } from "./compiler.js";
 import {
   type EnumNode,
@@ -112,7 +112,7 @@ ${body}return p;
 
   #composite(node: SchemaNode, x: string, granted: number, scope: Scope | null): string {
     const callee = this.callee(node, scope);
-    if (callee !== null) return this.#call(callee, x);
+    if (callee !== null) return this.#call(callee, x, deeper(node));
     const inner = enter(node, scope);
     switch (node.kind) {
       case "bytes":
@@ -168,7 +168,7 @@ ${this.#elements(node.element, x, n, 5, `if (e - p < 5) return ${NO_ROOM};\n`, v
     }
   }
 
-  #call(callee: Callee, x: string): string {
+  #call(callee: Callee, x: string, depth: string): string {
     const { node, scope } = callee;
     const name = this.call(callee, "", (self) => {
       const body =
@@ -184,7 +184,7 @@ if (d > ${this.#options.maxDepth}) return ${WRONG};
 ${body}return p;
 }`;
     });
-    return `if ((p = ${name}(t, p, e, ${x}, d + 1, w)) < 0) return p;\n`;
+    return `if ((p = ${name}(t, p, e, ${x}, ${depth}, w)) < 0) return p;\n`;
   }
 
   /** Elements of an array; when each takes a bounded number of bytes, room is checked for all of them at once. */
