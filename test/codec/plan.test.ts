@@ -120,6 +120,18 @@ describe("buildPlan", () => {
     expect(buildPlan(E("A", "B"), E("B", "A")).identity).toBe(false);
   });
 
+  it("what is identical within a plan is read as if there were none", () => {
+    const writer = s.struct("M", { x: s.u8, line: Line, kind: s.enumOf("K", { A: Line, B: null }) });
+    const reader = s.struct("M", { line: Line, kind: s.enumOf("K", { A: Line, B: null }) });
+    const { reading } = buildPlan(writer, reader);
+    const fields = reading.kind === "struct" ? reading.fields : [];
+    expect(fields.map(({ type }) => ({ ...type, units: undefined }))).toEqual([
+      { kind: "u8" },
+      Line.node,
+      reader.node.kind === "struct" && reader.node.fields[1].type,
+    ]);
+  });
+
   interface Tree {
     value: number;
     children: Tree[];
