@@ -28,7 +28,7 @@ export class HeldFrames {
     return this.#bytes;
   }
 
-  /** The gap was waited for long enough: more than may be held has come behind it. */
+  /** More than may be held has come behind the gap. */
   get full(): boolean {
     return this.#frames.size > MAX_FRAMES || this.#bytes > this.#maxBytes;
   }
@@ -67,6 +67,11 @@ export class HeldFrames {
   /** The last seq of the gap that begins at `missing`. */
   gapEnd(): number {
     return Math.min(...this.#frames.keys()) - 1;
+  }
+
+  /** A link was given up for the gap at `missing`, and the next ones did not bring it yet. */
+  struckAt(missing: number): boolean {
+    return this.#struckSeq === missing;
   }
 
   /** A link is given up for the gap at `missing`. true = too many in a row were, without progress. */

@@ -471,10 +471,12 @@ export class Machine {
       return;
     }
     if (this.#held.size === 0) this.gaps++;
-    this.#held.hold(deframer.gapSeq, deframer.gapItem, deframer.recordBytes);
+    if (!this.#held.full) this.#held.hold(deframer.gapSeq, deframer.gapItem, deframer.recordBytes);
     deframer.skip();
     if (this.#gapAt === NEVER) this.#gapAt = now + this.#limits.gapTimeoutMs;
-    if (this.#held.full) {
+    // What more than may be held came behind is lost, most likely, and a new link brings it. One that did not bring it
+    // is read on without holding more: the missing item may be the last of the replay.
+    if (this.#held.full && !this.#held.struckAt(this.#field(RECV_NEXT))) {
       this.#flush(deframer);
       this.#dropForGap();
     }
@@ -501,7 +503,8 @@ export class Machine {
       return this.#fail(sessionLost("gap", `${what}, and new links did not bring them [recv.gap]`));
     }
     this.gapResumes++;
-    this.#drop(linkError(`${what}: resuming to get them again [recv.gap]`), false);
+    // In good order: the peer may be in the middle of its replay, which it must be able to finish.
+    this.#drop(linkError(`${what}: resuming to get them again [recv.gap]`), true);
   }
 
   // ------------------------------------------------------------------ hello (initiator)

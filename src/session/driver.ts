@@ -68,6 +68,8 @@ export class Driver {
   readonly #alarm = new Alarm(() => this.#handleAlarm());
   readonly #resumeBelow: number;
   #line: Line | null = null;
+  /** The link before it, if that one was ended in good order: it may still be closing. */
+  #parted: Link | null = null;
   #running = false;
   #finished = false;
   #ref = true;
@@ -122,9 +124,13 @@ export class Driver {
 
   #down(line: Line, error: ConduitError): void {
     line.link.destroy();
+    this.#lost(error, line.parting !== null);
+  }
+
+  #lost(error: ConduitError, wanted: boolean): void {
     this.#line = null;
     this.machine.handleLinkDown(now());
-    this.#hooks.onLinkDown(error, line.parting !== null);
+    this.#hooks.onLinkDown(error, wanted);
   }
 
   // ------------------------------------------------------------------ what happens
@@ -138,6 +144,7 @@ export class Driver {
   handleWritten(line: Line): void {
     if (line !== this.#line) return;
     this.machine.handleWritten(now());
+    this.#letGo(line);
     this.#run();
   }
 
@@ -202,6 +209,7 @@ export class Driver {
     if (event.type === "drop") return this.#handleDrop(event.error, event.graceful);
     if (event.type === "finished") {
       this.#finished = true;
+      this.#parted?.destroy();
       this.#alarm.clear();
     }
     this.#hooks.onEvent(event);
@@ -213,6 +221,18 @@ export class Driver {
     if (!graceful) return this.#down(line, error);
     line.parting = error;
     line.link.end();
+    this.#letGo(line);
+  }
+
+  /**
+   * A link that was ended and has written everything closes by itself. The next one need not wait for that: a peer
+   * may keep its side open until it has seen the next.
+   */
+  #letGo(line: Line): void {
+    if (line.parting === null || line.pendingBytes > 0) return;
+    this.#parted?.destroy();
+    this.#parted = line.link;
+    this.#lost(line.parting, true);
   }
 
   /** The base profile's only brake: the application is slow, so the link is [ext.window]. */

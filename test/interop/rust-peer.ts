@@ -20,7 +20,7 @@ export interface Report {
 type Event =
   | { event: "listening"; address: string }
   | { event: "open" }
-  | { event: "link" | "fresh"; link: number }
+  | { event: "greeted" | "fresh"; link: number }
   | { event: "sent"; sent: number }
   | { event: "received"; received: number }
   | { event: "ended"; error: string }
@@ -34,10 +34,13 @@ export class RustPeer {
   address = "";
   /** Why its session ended; null = it lives. */
   ended: string | null = null;
+  /** Our hello has arrived on its n-th link. */
+  ongreeted: ((link: number) => void) | null = null;
   /** The n-th link carries what no earlier one did: its replay is over. */
   onfresh: ((link: number) => void) | null = null;
   readonly #process: ChildProcessWithoutNullStreams;
   readonly #waiting: { kind: Event["event"]; resolve(event: Event): void; reject(error: Error): void }[] = [];
+  #onend!: (error: string) => void;
   #gone = false;
   #rest = "";
 
@@ -94,10 +97,10 @@ export class RustPeer {
     return rest;
   }
 
-  /** Its session has ended, with this error. */
-  async end(): Promise<string> {
-    return this.ended ?? (await this.next("ended")).error;
-  }
+  /** Resolves when its session ends: with the error. */
+  readonly end: Promise<string> = new Promise((resolve) => {
+    this.#onend = resolve;
+  });
 
   /** Ends the process at once, as a crash does. */
   async kill(): Promise<void> {
@@ -140,10 +143,12 @@ export class RustPeer {
   }
 
   #handle(event: Event): void {
+    if (event.event === "greeted") this.ongreeted?.(event.link);
     if (event.event === "fresh") this.onfresh?.(event.link);
     for (const waiting of [...this.#waiting]) if (waiting.kind === event.event) waiting.resolve(event);
     if (event.event !== "ended") return;
     this.ended = event.error;
+    this.#onend(event.error);
     // What else is awaited will not come.
     for (const { kind, reject } of [...this.#waiting])
       if (kind !== "report")

@@ -24,6 +24,8 @@ export type Transport = "tcp" | "unix";
 export type Cuts =
   /** After random numbers of bytes, hellos included; about every `every` bytes. */
   | { kind: "anywhere"; count: number; every: number }
+  /** At random moments, about every `everyMs`, but only once the Rust peer has told that our hello arrived. */
+  | { kind: "after-hello"; count: number; everyMs: number }
   /** The n-th link after the first is cut after bytes[n] of it, both ways together. */
   | { kind: "at"; bytes: readonly number[] }
   /**
@@ -51,6 +53,7 @@ export interface Traffic {
 }
 
 export class Session {
+  readonly rust: RustRole;
   readonly tally = new Tally();
   readonly conduit: Conduit;
   readonly peer: RustPeer;
@@ -66,6 +69,7 @@ export class Session {
     parts: { conduit: Conduit; peer: RustPeer; proxy: ChaosProxy; directory: string; plan: CutPlan },
     acceptor: Acceptor<Uint8Array, Bytes, unknown> | null,
   ) {
+    this.rust = acceptor === null ? "acceptor" : "initiator";
     this.conduit = parts.conduit;
     this.peer = parts.peer;
     this.proxy = parts.proxy;
@@ -79,6 +83,7 @@ export class Session {
     };
     this.conduit.on("linkDown", () => this.#plan.linkDown(this.conduit.stats().links));
     this.peer.onfresh = (link) => this.#plan.fresh(link);
+    this.peer.ongreeted = (link) => this.#plan.greeted(link);
   }
 
   static async open({ rust, transport, seed = 1, limits }: SessionOptions): Promise<Session> {
@@ -117,15 +122,30 @@ export class Session {
     this.#plan.follow(cuts, this.tally.received);
   }
 
+  /** Cuts a link on which nothing moves, and waits for the next. */
+  async cutIdle(): Promise<void> {
+    const up = new Promise((resolve) => this.conduit.on("linkUp", resolve, { once: true }));
+    this.proxy.cutAll();
+    await Promise.race([up, this.#rustEnd()]);
+  }
+
   /** Sends both ways at once; resolves when everything has arrived. */
   async exchange({ toRust = 0, fromRust = 0, size = 16, senders = 1, note = false }: Traffic): Promise<void> {
     this.#expected += toRust;
     const arrived = this.#received(this.tally.received + fromRust);
-    await Promise.all([
+    const all = Promise.all([
       toRust > 0 && this.#send(toRust, size, note).then(() => this.peer.received(this.#expected)),
       fromRust > 0 && this.peer.send(fromRust, size, senders, note),
       arrived,
     ]);
+    await Promise.race([all, this.#rustEnd()]);
+  }
+
+  /** Rejects when the Rust session ends. */
+  #rustEnd(): Promise<never> {
+    return this.peer.end.then((why) => {
+      throw new Error(`the Rust session ended: ${why}`);
+    });
   }
 
   async report(): Promise<Report> {
@@ -175,6 +195,7 @@ class CutPlan {
   #stratum = 0;
   #cutAt = Number.POSITIVE_INFINITY;
   #replayOver = false;
+  #linksOpened = 0;
   #linksDown = 0;
   #from = 0;
 
@@ -199,8 +220,9 @@ class CutPlan {
 
   /** After how many bytes the link that opens now is cut; null = not by its bytes. */
   nextLink(): number | null {
+    this.#linksOpened++;
     const cuts = this.#cuts;
-    if (cuts === null || cuts.kind === "after-replay" || this.#left === 0) return null;
+    if (this.#left === 0 || (cuts?.kind !== "at" && cuts?.kind !== "anywhere")) return null;
     this.#left--;
     if (cuts.kind === "at") return cuts.bytes[cuts.bytes.length - this.#left - 1];
     const early = this.#random() < 1 / 8;
@@ -211,6 +233,20 @@ class CutPlan {
   linkDown(links: number): void {
     this.#linksDown = links;
     this.#replayOver = false;
+  }
+
+  /** The Rust peer has our hello on its n-th link. */
+  greeted(link: number): void {
+    const cuts = this.#cuts;
+    if (cuts?.kind !== "after-hello" || this.#left === 0) return;
+    setTimeout(
+      () => {
+        if (link + 1 !== this.#linksOpened || this.#left === 0) return; // a newer one may be in its hello
+        this.#left--;
+        this.proxy?.cutAll();
+      },
+      this.#random() * 2 * cuts.everyMs,
+    );
   }
 
   /** The Rust peer sends on this link what it has not sent before: it is through with its replay, unless the link is down. */

@@ -9,8 +9,9 @@
 //!     report                           tells what arrived and what was sent so far
 //!     close                            drops the sending half, gracefully
 //!
-//! Events on stdout, one JSON object per line, field `event`: listening, open, link, fresh, sent, received, report, ended.
-//! `fresh` is told once per link, when the first frame goes out that no earlier link has carried: a replay is over then.
+//! Events on stdout, one JSON object per line, field `event`: listening, open, greeted, fresh, sent, received, report, ended.
+//! `greeted` and `fresh` are told once per link: when the other side's hello has arrived, and when the first frame goes out
+//! that no earlier link has carried: a replay is over then.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -197,26 +198,34 @@ struct Seen {
 }
 
 impl Seen {
-    /// vox-stream's link, unchanged; it only tells when the first fresh frame goes out.
+    /// vox-stream's link, unchanged; it only tells of its first payload in and its first fresh frame out.
     fn watch(self: &Arc<Self>, link: StreamLink<Reader, Writer>) -> WatchedLink {
         let number = self.links.fetch_add(1, SeqCst);
-        tell(format_args!(r#""event":"link","link":{number}"#));
         let (tx, rx) = link.split();
         let (greeted, fresh) = (AtomicBool::new(false), AtomicBool::new(false));
-        SplitLink { tx: WatchedTx { tx, seen: Arc::clone(self), number, greeted, fresh }, rx: WatchedRx(rx) }
+        SplitLink { tx: WatchedTx { tx, seen: Arc::clone(self), number, greeted, fresh }, rx: WatchedRx { rx, number, greeted: false } }
     }
 }
 
 type WatchedLink = SplitLink<WatchedTx, WatchedRx>;
 
 /// Has a name of its own because the compiler loses the lifetime of a boxed reader in LinkSource's future.
-struct WatchedRx(StreamLinkRx<BufReader<Reader>>);
+struct WatchedRx {
+    rx: StreamLinkRx<BufReader<Reader>>,
+    number: u64,
+    greeted: bool,
+}
 
 impl LinkRx for WatchedRx {
     type Error = io::Error;
 
     async fn recv(&mut self) -> io::Result<Option<Backing>> {
-        self.0.recv().await
+        let payload = self.rx.recv().await?;
+        if payload.is_some() && !self.greeted {
+            self.greeted = true;
+            tell(format_args!(r#""event":"greeted","link":{}"#, self.number));
+        }
+        Ok(payload)
     }
 }
 
