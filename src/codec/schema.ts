@@ -179,10 +179,12 @@ export function struct<const F extends Fields>(name: string, fields: F): Schema<
  * `tag` names another property than `type`, should a struct variant have a field of that name.
  */
 export function enumOf<const N extends string>(name: string, variants: readonly N[]): Schema<N>;
-export function enumOf<const V extends Variants, const Tag extends string = "type">(
+// Without a tag there is nothing to infer: an expected type with more properties would be taken for more tags.
+export function enumOf<const V extends Variants>(name: string, variants: V): Schema<EnumValue<"type", V>>;
+export function enumOf<const V extends Variants, const Tag extends string>(
   name: string,
   variants: V,
-  options?: { tag?: Tag },
+  options: { tag: Tag },
 ): Schema<EnumValue<Tag, V>>;
 export function enumOf(
   name: string,
@@ -222,7 +224,7 @@ export function recursive<T>(name: string, build: (self: Schema<T>) => Schema<T>
 }
 
 /** A field with what a reader takes for it when the writer's version does not have it. */
-export function withDefault<T>(schema: Schema<T>, value: T): FieldWithDefault<T> {
+export function withDefault<T>(schema: Schema<T>, value: NoInfer<T>): FieldWithDefault<T> {
   return { schema, default: valueToJSON(nodeOf(schema, "<default>"), value) };
 }
 
