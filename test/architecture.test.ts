@@ -1,6 +1,7 @@
 // The layers of the code: imports point downward only. From the top:
 //
-//   index  node  ws                    public names only, no logic
+//   bin/                               commands: text in, text out
+//   index  node  ws  schema            public names only, no logic
 //   session/                           async: clock, random, timers, promises, events
 //     proto/                           pure: bytes, now, random in; bytes, events, one deadline out
 //       wasm/                          the only place that knows linear memory
@@ -13,6 +14,7 @@ import { dirname, join, posix } from "node:path";
 import { describe, expect, it } from "vitest";
 
 const LAYERS: Record<string, { mayImport: string[] }> = {
+  bin: { mayImport: ["bin", "codec", "leaf"] },
   entry: { mayImport: ["entry", "session", "codec", "link", "leaf"] },
   session: { mayImport: ["session", "proto", "wasm", "link", "leaf", "abi"] },
   proto: { mayImport: ["proto", "wasm", "link", "leaf", "abi"] },
@@ -23,7 +25,13 @@ const LAYERS: Record<string, { mayImport: string[] }> = {
 };
 
 /** The only files that know Node; everything else runs in a browser unchanged. */
-const NODE_FILES = ["src/link/tcp.ts", "src/link/unix.ts", "src/link/ws-server.ts"];
+const NODE_FILES = [
+  "src/link/tcp.ts",
+  "src/link/unix.ts",
+  "src/link/ws-server.ts",
+  "src/bin/stable-conduit-schema.ts",
+  "src/bin/typescript-loader.ts",
+];
 
 /** Packages that only one file may import, with the entry of its own that reaches it. */
 const PEERS: Record<string, string> = { ws: "src/link/ws-server.ts" };
