@@ -1,9 +1,12 @@
 // The public names that run everywhere. "stable-conduit/node" adds TCP and unix sockets.
 export { type Blame, ConduitError, type ErrorCode, type LostReason } from "./errors.js";
 export type { Limits } from "./limits.js";
+export type { MessageTarget } from "./link/handoff.js";
 export type { Bytes, Framing, Link, LinkInfo, LinkServer, LinkSink } from "./link/link.js";
 export { linkFrom, type Transport, type TransportSink } from "./link/link-from.js";
+export { type MessagePortLike, messagePort } from "./link/message-port.js";
 export { type PairOptions, pair } from "./link/pair.js";
+export { sharedMemory } from "./link/shared-memory.js";
 export { Attachment, type Attempt, type ClientHello, type LinkSource } from "./link/source.js";
 export {
   type WebSocketConstructor,

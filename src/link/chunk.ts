@@ -28,8 +28,12 @@ const STAGE_FROM_BYTES = 1_024;
 export function plainCopy(bytes: Uint8Array): Bytes {
   const { length, byteOffset } = bytes;
   if (length < STAGE_FROM_BYTES || !isShared(bytes)) return new Uint8Array(bytes);
-  stage ??= new Uint8Array(STAGE_BYTES + 8);
   const copy = new Uint8Array(length);
+  if ((byteOffset & 7) === 0) {
+    copy.set(bytes);
+    return copy;
+  }
+  stage ??= new Uint8Array(STAGE_BYTES + 8);
   for (let from = 0; from < length; from += STAGE_BYTES) {
     const piece = bytes.subarray(from, from + STAGE_BYTES);
     const staged = stage.subarray(byteOffset & 7, (byteOffset & 7) + piece.length);

@@ -292,6 +292,46 @@ describe("linkFrom()", () => {
     expect(transport.close).toHaveBeenCalledTimes(1);
   });
 
+  test("end() asks a transport that has an end() to close in good order, and still takes its bytes", async () => {
+    const end = vi.fn();
+    const made = puppet({ end });
+    made.end.start().write(Uint8Array.of(1)).end();
+    expect(end).not.toHaveBeenCalled();
+    made.sends[0].resolve();
+    await turn();
+    expect([end.mock.calls.length, made.transport.close.mock.calls.length]).toEqual([1, 0]);
+    made.sink.bytes(Uint8Array.of(2));
+    made.sink.closed();
+    await made.end.closedOnce();
+    expect([[...made.end.all], made.end.closings]).toEqual([[2], [undefined]]);
+    expect([end.mock.calls.length, made.transport.close.mock.calls.length]).toEqual([1, 1]);
+  });
+
+  test("a transport whose end() leads to nothing is closed after LINGER_MS", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const { end, transport } = puppet({ end: () => undefined });
+      end.start().end();
+      vi.advanceTimersByTime(LINGER_MS - 1);
+      expect(transport.close).not.toHaveBeenCalled();
+      vi.advanceTimersByTime(1);
+      expect(transport.close).toHaveBeenCalledTimes(1);
+      await end.closedOnce();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("ref() and unref() are the transport's, where it has them", () => {
+    const [ref, unref] = [vi.fn(), vi.fn()];
+    const { end } = puppet({ ref, unref });
+    end.link.unref();
+    end.link.ref();
+    end.destroy();
+    end.link.unref();
+    expect([ref.mock.calls.length, unref.mock.calls.length]).toEqual([1, 1]);
+  });
+
   test("end() lifts a pause, and later ones have no effect", () => {
     const pause = vi.fn();
     const resume = vi.fn();
