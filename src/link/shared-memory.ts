@@ -22,7 +22,7 @@ import { Attachment, type LinkSource } from "./source.js";
 
 interface SharedMemory {
   /**
-   * Connects to another thread over memory that both share: many times as fast as its message ports. One attempt per call of
+   * Connects to another thread over memory that both share, without messages between them. One attempt per call of
    * nextLink(); each makes new memory (512 KiB) and posts it to `target`, a Worker, `self`, `parentPort` or a port, where
    * `sharedMemory.server()` waits. What an old link left in its memory goes with it.
    *
