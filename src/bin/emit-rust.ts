@@ -78,7 +78,7 @@ class Emitter {
     const life = borrows ? "<'a>" : "";
     if (node.kind === "struct") {
       const fields = this.#fields(node.fields, inner, "    pub ", node.name);
-      return `${head}pub struct ${name}${life} {\n${fields}}\n`;
+      return `${head}pub struct ${name}${life} ${block(fields, "")}\n`;
     }
     const repr = node.variants.length <= 256 ? "u8" : "u16";
     return `${head}#[repr(${repr})]\npub enum ${name}${life} {\n${this.#variants(node, inner)}}\n`;
@@ -105,7 +105,7 @@ class Emitter {
           throw schemaError(path, "Rust has no tuple variant of fewer than two");
         return `(${payload.elements.map(part).join(", ")})`;
       case "struct":
-        return ` {\n${this.#fields(payload.fields, scope, "        ", path)}    }`;
+        return ` ${block(this.#fields(payload.fields, scope, "        ", path), "    ")}`;
     }
   }
 
@@ -215,8 +215,7 @@ class Emitter {
   #expression(node: SchemaNode, scope: Scope | null, value: unknown, path: string): string {
     const inner = enter(node, scope);
     const of = (part: SchemaNode, item: unknown) => this.#expression(part, inner, item, path);
-    const all = (part: SchemaNode, items: Iterable<unknown>) =>
-      Array.from(items, (item) => of(part, item)).join(", ");
+    const all = (part: SchemaNode, items: Iterable<unknown>) => Array.from(items, (item) => of(part, item));
     switch (node.kind) {
       case "bool":
         return String(value);
@@ -227,27 +226,29 @@ class Emitter {
       case "string":
         return `"${escaped(value as string, '"')}".to_string()`;
       case "bytes":
-        return vector((value as Uint8Array).join(", "), "u8");
+        return vector(
+          "u8",
+          Array.from(value as Uint8Array, (byte) => `${byte}u8`),
+        );
       case "payload":
         throw schemaError(path, "a payload has no default in Rust");
       case "f32":
       case "f64":
         return float(value as number, node.kind);
       case "option":
-        if (value === undefined) return "None";
+        if (value === undefined) return `None::<${this.#type(node.element, scope, path)}>`;
         return `Some(${of(node.element, node.element.kind === "option" ? (value as { some: unknown }).some : value)})`;
       case "list":
-        if (node.element.kind === "u8") return vector((value as number[]).join(", "), "u8");
-        return vector(all(node.element, value as unknown[]));
+        return vector(this.#type(node.element, scope, path, true), all(node.element, value as unknown[]));
       case "array":
-        return `[${all(node.element, value as unknown[])}]`;
+        return `[${all(node.element, value as unknown[]).join(", ")}]`;
       case "set":
-        return `BTreeSet::from([${all(node.element, value as Set<unknown>)}])`;
+        return collection(this.#type(node, scope, path), all(node.element, value as Set<unknown>));
       case "map": {
         const entries = Array.from(value as Map<unknown, unknown>, ([key, item]) => {
           return `(${of(node.key, key)}, ${of(node.value, item)})`;
         });
-        return `BTreeMap::from([${entries.join(", ")}])`;
+        return collection(this.#type(node, scope, path), entries);
       }
       case "tuple":
         return tuple(
@@ -299,6 +300,10 @@ class Emitter {
   }
 }
 
+function block(lines: string, indent: string): string {
+  return lines === "" ? "{}" : `{\n${lines}${indent}}`;
+}
+
 function identifier(name: string, path: string): string {
   if (!/^[A-Za-z_]\w*$/.test(name) || RESERVED.has(name)) {
     throw schemaError(path, `"${name}" is no identifier in Rust`);
@@ -312,9 +317,16 @@ function tuple(parts: readonly string[], path: string): string {
   return parts.length === 1 ? `(${parts[0]},)` : `(${parts.join(", ")})`;
 }
 
-function vector(items: string, type = ""): string {
-  if (items === "") return "Vec::new()";
-  return type === "" ? `vec![${items}]` : `vec![${items.replace(/^\d+/, (first) => first + type)}]`;
+// Where a default stands, Rust infers nothing: what is empty has to say its type.
+
+function vector(element: string, items: readonly string[]): string {
+  return items.length === 0 ? `Vec::<${element}>::new()` : `vec![${items.join(", ")}]`;
+}
+
+/** `type`: BTreeMap<K, V> or BTreeSet<T>. */
+function collection(type: string, entries: readonly string[]): string {
+  const path = type.replace("<", "::<");
+  return entries.length === 0 ? `${path}::new()` : `${path}::from([${entries.join(", ")}])`;
 }
 
 function escaped(text: string, quote: string): string {

@@ -1,6 +1,6 @@
 //! Writes the golden vectors that the TypeScript tests read: every byte in them comes from the Rust crates.
 //!
-//! `cargo run --release --bin vectors -- ../../golden` rewrites the folder; a clean `git diff` afterwards
+//! `cargo run --release -p vectors ../../golden` rewrites the folder; a clean `git diff` afterwards
 //! means that the vectors are what the pinned crates still produce.
 
 mod frames;
