@@ -62,10 +62,18 @@ interface Tcp {
    * @throws ConduitError CONDUIT_OPTIONS for a port out of range or TLS options that cannot be used.
    */
   server(options: TcpServerOptions | net.Server | tls.Server): LinkServer;
+  /**
+   * A link over a socket of your own (TCP, TLS or unix) that is connected and on which something may have been said
+   * before. What it has received and nobody has read is the link's; from now on the socket belongs to the link.
+   */
+  link(socket: net.Socket): Link;
 }
 
 /** TCP and TLS, with TCP_NODELAY and keepalive. */
-export const tcp: Tcp = /* @__PURE__ */ Object.assign(tcpSource, { server: tcpServer });
+export const tcp: Tcp = /* @__PURE__ */ Object.assign(tcpSource, {
+  server: tcpServer,
+  link: (socket: net.Socket) => tcpLink(socket),
+});
 
 function tcpSource({ tls: secure, keepaliveInitialDelayMs, ...options }: TcpOptions): LinkSource {
   checkPort(options.port, 1);

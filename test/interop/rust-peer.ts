@@ -40,6 +40,7 @@ export class RustPeer {
   onfresh: ((link: number) => void) | null = null;
   readonly #process: ChildProcessWithoutNullStreams;
   readonly #waiting: { kind: Event["event"]; resolve(event: Event): void; reject(error: Error): void }[] = [];
+  #onopen!: () => void;
   #onend!: (error: string) => void;
   #gone = false;
   #rest = "";
@@ -59,7 +60,7 @@ export class RustPeer {
   }
 
   /** Listens at the address. */
-  static async acceptor(address: Address, ...flags: "--echo"[]): Promise<RustPeer> {
+  static async acceptor(address: Address, ...flags: ("--echo" | "--prologue")[]): Promise<RustPeer> {
     const peer = new RustPeer(["acceptor", address, ...flags]);
     const { address: bound } = await peer.next("listening");
     peer.address = bound;
@@ -69,11 +70,6 @@ export class RustPeer {
   /** Dials the address, again and again, at each link that it needs. */
   static initiator(address: Address, ...flags: "--echo"[]): RustPeer {
     return new RustPeer(["initiator", address, ...flags]);
-  }
-
-  /** The session's first link is up. */
-  async open(): Promise<void> {
-    await this.next("open");
   }
 
   /** `count` items from `senders` tasks; resolves when vox-core has taken the last. */
@@ -97,6 +93,10 @@ export class RustPeer {
     return rest;
   }
 
+  /** Resolves when the session's first handshake is done. */
+  readonly open: Promise<void> = new Promise((resolve) => {
+    this.#onopen = resolve;
+  });
   /** Resolves when its session ends: with the error. */
   readonly end: Promise<string> = new Promise((resolve) => {
     this.#onend = resolve;
@@ -143,6 +143,7 @@ export class RustPeer {
   }
 
   #handle(event: Event): void {
+    if (event.event === "open") this.#onopen();
     if (event.event === "greeted") this.ongreeted?.(event.link);
     if (event.event === "fresh") this.onfresh?.(event.link);
     for (const waiting of [...this.#waiting]) if (waiting.kind === event.event) waiting.resolve(event);

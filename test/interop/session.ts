@@ -114,6 +114,7 @@ export class Session {
     plan.proxy = proxy;
     const peer = RustPeer.initiator(transport === "tcp" ? `tcp:127.0.0.1:${proxy.port}` : `unix:${near}`);
     const { value } = await acceptor[Symbol.asyncIterator]().next();
+    await peer.open;
     return new Session({ conduit: value as Conduit, peer, proxy, directory, plan }, acceptor);
   }
 

@@ -1,6 +1,6 @@
 //! One vox-core 0.4.0 `StableConduit` over its own `StreamLink`, driven line by line:
 //!
-//!     peer initiator|acceptor tcp:127.0.0.1:7400|unix:/path [--echo]
+//!     peer initiator|acceptor tcp:127.0.0.1:7400|unix:/path [--echo] [--prologue]
 //!
 //! Commands on stdin, one per line (the end of stdin ends the process):
 //!
@@ -23,7 +23,7 @@ use facet::Facet;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, mpsc};
-use vox_core::{Attachment, LinkSource, StableConduit, prepare_acceptor_attachment};
+use vox_core::{Attachment, LinkSource, StableConduit, accept_transport, prepare_acceptor_attachment};
 use vox_stream::{StreamLink, StreamLinkRx, StreamLinkTx};
 use vox_types::{Backing, Conduit, ConduitRx, ConduitTx, Link, LinkRx, LinkTx, MsgFamily, SplitLink};
 
@@ -174,6 +174,7 @@ impl LinkSource for Dial {
 /// A link that dies within its ClientHello is not one: the next is taken.
 struct Accept {
     listener: Listener,
+    prologue: bool,
     seen: Arc<Seen>,
 }
 
@@ -183,7 +184,13 @@ impl LinkSource for Accept {
     async fn next_link(&mut self) -> io::Result<Attachment<Self::Link>> {
         loop {
             let link = self.seen.watch(self.listener.accept().await?);
-            if let Ok(attachment) = prepare_acceptor_attachment(link).await {
+            let prepared = if self.prologue {
+                let Ok((_, link)) = accept_transport(link).await else { continue };
+                prepare_acceptor_attachment(link).await
+            } else {
+                prepare_acceptor_attachment(link).await
+            };
+            if let Ok(attachment) = prepared {
                 return Ok(attachment);
             }
         }
@@ -202,8 +209,8 @@ impl Seen {
     fn watch(self: &Arc<Self>, link: StreamLink<Reader, Writer>) -> WatchedLink {
         let number = self.links.fetch_add(1, SeqCst);
         let (tx, rx) = link.split();
-        let (greeted, fresh) = (AtomicBool::new(false), AtomicBool::new(false));
-        SplitLink { tx: WatchedTx { tx, seen: Arc::clone(self), number, greeted, fresh }, rx: WatchedRx { rx, number, greeted: false } }
+        let fresh = AtomicBool::new(false);
+        SplitLink { tx: WatchedTx { tx, seen: Arc::clone(self), number, fresh }, rx: WatchedRx { rx, number, greeted: false } }
     }
 }
 
@@ -233,13 +240,13 @@ struct WatchedTx {
     tx: StreamLinkTx,
     seen: Arc<Seen>,
     number: u64,
-    greeted: AtomicBool,
     fresh: AtomicBool,
 }
 
 impl LinkTx for WatchedTx {
     async fn send(&self, bytes: Vec<u8>) -> io::Result<()> {
-        let frame = self.greeted.swap(true, SeqCst);
+        // Hellos begin with these letters; in a frame the second one would be no option tag.
+        let frame = !bytes.starts_with(b"VO");
         let after = if frame { i64::from(seq_of(&bytes)) + 1 } else { 0 };
         self.tx.send(bytes).await?;
         if after > self.seen.newest.fetch_max(after, SeqCst) && !self.fresh.swap(true, SeqCst) {
@@ -322,7 +329,7 @@ fn tell(fields: std::fmt::Arguments<'_>) {
 }
 
 fn usage() -> ! {
-    eprintln!("usage: peer initiator|acceptor tcp:HOST:PORT|unix:PATH [--echo]");
+    eprintln!("usage: peer initiator|acceptor tcp:HOST:PORT|unix:PATH [--echo] [--prologue]");
     std::process::exit(2)
 }
 
@@ -331,17 +338,15 @@ fn usage() -> ! {
 #[tokio::main]
 async fn main() -> io::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let (role, address, echo) = match args.as_slice() {
-        [role, address] => (role, Address::parse(address), false),
-        [role, address, flag] if flag == "--echo" => (role, Address::parse(address), true),
-        _ => usage(),
-    };
+    let [role, address, flags @ ..] = args.as_slice() else { usage() };
+    let address = Address::parse(address);
+    let [echo, prologue] = ["--echo", "--prologue"].map(|name| flags.iter().any(|flag| flag == name));
     let seen = Arc::new(Seen::default());
     match role.as_str() {
         "initiator" => run(Dial { address, seen: Arc::clone(&seen) }, seen, echo).await,
         "acceptor" => {
             let listener = Listener::bind(&address).await?;
-            run(Accept { listener, seen: Arc::clone(&seen) }, seen, echo).await
+            run(Accept { listener, prologue, seen: Arc::clone(&seen) }, seen, echo).await
         }
         _ => usage(),
     }
