@@ -2,6 +2,7 @@
 export { type Codec, type CodecOptions, codecOf } from "./codec/codec.js";
 export { fingerprint } from "./codec/fingerprint.js";
 export type { Json, SchemaNode } from "./codec/node.js";
+export { buildPlan, MessagePlan } from "./codec/plan.js";
 export {
   type AnySchema,
   array,

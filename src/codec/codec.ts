@@ -8,6 +8,7 @@ import { canGenerate, generator } from "./generate.js";
 import { interpreter } from "./interpret.js";
 import { lazyView } from "./lazy.js";
 import { rootStep, type SchemaNode, type StructNode } from "./node.js";
+import type { MessagePlan } from "./plan.js";
 import type { Schema } from "./schema.js";
 import { NO_ROOM, out } from "./wire.js";
 
@@ -25,8 +26,25 @@ export interface CodecOptions {
   copy?: (target: Uint8Array, at: number, bytes: Uint8Array) => void;
 }
 
+/** Decodes values of one type, from messages of one version of it. Made by decoderOf(), and part of every codec. */
+export interface Decoder<T> {
+  /**
+   * The value that the bytes from `start` to `end` are, nothing of which is a view of them. Throws CONDUIT_DECODE with
+   * path and offset, also when bytes are left over.
+   */
+  decode(bytes: Uint8Array, start?: number, end?: number): T;
+  /** The same, but byte strings are views of `bytes`: good for as long as those are. */
+  decodeBorrowed(bytes: Uint8Array, start?: number, end?: number): T;
+  /**
+   * A struct whose fields are decoded when they are read. All lengths and tags are checked at once, as in decode();
+   * that strings are UTF-8 only when they are read. It has T's properties, but as getters: neither enumerable nor
+   * writable. Holds `bytes`, which must not change. What is not a struct is decoded at once.
+   */
+  decodeLazy(bytes: Uint8Array, start?: number, end?: number): T;
+}
+
 /** Encodes and decodes values of one type; immutable, for any number of conduits. Made by codecOf(). */
-export interface Codec<T> {
+export interface Codec<T> extends Decoder<T> {
   readonly schema: Schema<T>;
   /** fingerprint(schema) */
   readonly fingerprint: string;
@@ -44,22 +62,10 @@ export interface Codec<T> {
   encodeInto(target: Uint8Array, offset: number, end: number, value: T): number;
   /** The value's bytes, the caller's own. Throws CONDUIT_ENCODE. */
   encode(value: T): Uint8Array<ArrayBuffer>;
-  /**
-   * The value that the bytes from `start` to `end` are, nothing of which is a view of them. Throws CONDUIT_DECODE with
-   * path and offset, also when bytes are left over.
-   */
-  decode(bytes: Uint8Array, start?: number, end?: number): T;
-  /** The same, but byte strings are views of `bytes`: good for as long as those are. */
-  decodeBorrowed(bytes: Uint8Array, start?: number, end?: number): T;
-  /**
-   * A struct whose fields are decoded when they are read. All lengths and tags are checked at once, as in decode();
-   * that strings are UTF-8 only when they are read. It has T's properties, but as getters: neither enumerable nor
-   * writable. Holds `bytes`, which must not change. What is not a struct is decoded at once.
-   */
-  decodeLazy(bytes: Uint8Array, start?: number, end?: number): T;
 }
 
 const codecs = new WeakMap<object, Codec<unknown>>();
+const planned = new WeakMap<object, Decoder<unknown>>();
 
 /** The codec of a schema; the same one each time when there are no options. */
 export function codecOf<T>(schema: Schema<T>, options?: CodecOptions): Codec<T> {
@@ -72,11 +78,16 @@ export function codecOf<T>(schema: Schema<T>, options?: CodecOptions): Codec<T> 
   return codec;
 }
 
-/**
- * @internal Decodes what `reading` describes: a schema's node, or one with what a message plan adds to it (reading.ts).
- */
-export function decoderOf(reading: SchemaNode, options: CodecOptions = {}): Decode {
-  return decoder(reading, "owned", compilers(options));
+/** What reads the messages that `plan` is for; the same one each time when there are no options. */
+export function decoderOf<T>(plan: MessagePlan<T>, options?: CodecOptions): Decoder<T> {
+  if (plan.identity) return codecOf(plan.reader, options);
+  if (options !== undefined) return decoders(plan.reading, compilers(options));
+  let decoder = planned.get(plan) as Decoder<T> | undefined;
+  if (decoder === undefined) {
+    decoder = decoders<T>(plan.reading, compilers({}));
+    planned.set(plan, decoder as Decoder<unknown>);
+  }
+  return decoder;
 }
 
 /** A part of `bytes`, by default all of it, as a value. */
@@ -112,9 +123,10 @@ class SchemaCodec<T> implements Codec<T> {
     const both = compilers(options);
     this.maxSize = bounder(node, both);
     this.encodeInto = encoder(node, both);
-    this.decode = decoder(node, "owned", both) as Codec<T>["decode"];
-    this.decodeBorrowed = decoder(node, "borrowed", both) as Codec<T>["decode"];
-    this.decodeLazy = (node.kind === "struct" ? lazyDecoder(node, both) : this.decode) as Codec<T>["decode"];
+    const { decode, decodeBorrowed, decodeLazy } = decoders<T>(node, both);
+    this.decode = decode;
+    this.decodeBorrowed = decodeBorrowed;
+    this.decodeLazy = decodeLazy;
   }
 
   get fingerprint(): string {
@@ -192,6 +204,16 @@ function encodeError(node: SchemaNode, { careful }: Compilers, value: unknown, c
     cause = error;
   }
   return new Failure("the value cannot be read twice", null, cause).toError(root);
+}
+
+/** `node`: a schema's, or one with what a message plan adds to it (reading.ts). */
+function decoders<T>(node: SchemaNode, both: Compilers): Decoder<T> {
+  const decode = decoder(node, "owned", both);
+  return {
+    decode,
+    decodeBorrowed: decoder(node, "borrowed", both),
+    decodeLazy: node.kind === "struct" ? lazyDecoder(node, both) : decode,
+  } as Decoder<T>;
 }
 
 function decoder(node: SchemaNode, mode: ReadMode, both: Compilers): Decode {

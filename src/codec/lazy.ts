@@ -1,7 +1,8 @@
 // Structs whose fields are decoded when they are read. Making one walks over the message without making values, which
 // checks every length and tag; what remains to be found wrong is text that is not UTF-8.
 import type { Compiler } from "./compiler.js";
-import { enter, type StructNode } from "./node.js";
+import { enter } from "./node.js";
+import type { StructReading } from "./reading.js";
 import { out } from "./wire.js";
 
 /** What was not read yet. */
@@ -12,7 +13,7 @@ export type LazyError = (source: Uint8Array, start: number, end: number) => Erro
 
 /** A class whose instances are one struct's messages; its constructor throws, and leaves `out.at`, as a Read does. */
 export function lazyView(
-  node: StructNode,
+  node: StructReading,
   compiler: Compiler,
   fail: LazyError,
 ): new (
@@ -56,12 +57,22 @@ export function lazyView(
     }
   }
 
-  node.fields.forEach(({ name }, index) => {
-    Object.defineProperty(View.prototype, name, {
-      get(this: View) {
-        return View.field(this, index);
-      },
+  const define = (name: string, get: (this: View) => unknown) =>
+    Object.defineProperty(View.prototype, name, { get });
+  node.fields.forEach(({ name, skip }, index) => {
+    if (skip) return;
+    define(name, function () {
+      return View.field(this, index);
     });
   });
+  // What the writer does not have is made when it is first asked for, and then stays.
+  for (const { name, make } of node.properties ?? []) {
+    if (make === undefined) continue;
+    define(name, function () {
+      const value = make();
+      Object.defineProperty(this, name, { value });
+      return value;
+    });
+  }
   return View;
 }

@@ -24,8 +24,7 @@ describe.each([
   for (const { file, name, writer, reader, plan, items, why } of planVectors) {
     if (plan !== "ok") continue;
     it(`reads the reference's bytes, ${file}: ${name}${why === null ? "" : " (unlike the reference)"}`, () => {
-      const { reading } = buildPlan(writer, reader);
-      const decode = decoderOf(reading, { generate });
+      const { decode } = decoderOf(buildPlan(writer, reader), { generate });
       const codec = codecOf(reader, { generate });
       for (const { written, bytes, read } of items) {
         const message = unhex(bytes);
@@ -49,16 +48,40 @@ describe.each([
     value: NoInfer<W>,
     options: CodecOptions = {},
   ): T => {
-    const decode = decoderOf(buildPlan(writer, reader).reading, { generate, ...options });
+    const { decode } = decoderOf(buildPlan(writer, reader), { generate, ...options });
     return decode(codecOf(writer).encode(value)) as T;
   };
 
   it("makes a default anew for each value", () => {
     const reader = s.struct("S", { list: s.withDefault(s.list(s.u8), [1, 2]), at: s.withDefault(s.u32, 7) });
-    const decode = decoderOf(buildPlan(s.struct("S", {}), reader).reading, { generate });
+    const { decode } = decoderOf(buildPlan(s.struct("S", {}), reader), { generate });
     const first = decode(new Uint8Array(0)) as s.Infer<typeof reader>;
     first.list.push(3);
     expect(decode(new Uint8Array(0))).toEqual({ list: [1, 2], at: 7 });
+  });
+
+  it("decodes lazily: skipped fields are no properties, defaults are made once", () => {
+    const writer = s.struct("S", { old: s.string, name: s.string, at: s.u32 });
+    const reader = s.struct("S", { at: s.u32, list: s.withDefault(s.list(s.u8), [1]), name: s.string });
+    const decoder = decoderOf(buildPlan(writer, reader), { generate });
+    const lazy = decoder.decodeLazy(codecOf(writer).encode({ old: "o", name: "n", at: 300 }));
+    expect([lazy.at, lazy.list, lazy.name, "old" in lazy]).toEqual([300, [1], "n", false]);
+    expect(lazy.list).toBe(lazy.list);
+  });
+
+  it("decodes byte strings as views where asked", () => {
+    const writer = s.struct("S", { x: s.u8, bytes: s.bytes });
+    const decoder = decoderOf(buildPlan(writer, s.struct("S", { bytes: s.bytes })), { generate });
+    const message = codecOf(writer).encode({ x: 1, bytes: Uint8Array.of(1, 2, 3) });
+    expect(decoder.decodeBorrowed(message).bytes.buffer).toBe(message.buffer);
+    expect(decoder.decode(message).bytes.buffer).not.toBe(message.buffer);
+  });
+
+  it("is the reader's own codec when nothing differs, and one for each plan otherwise", () => {
+    const reader = s.struct("S", { x: s.u8 });
+    expect(decoderOf(buildPlan(s.struct("S", { x: s.u8 }), reader))).toBe(codecOf(reader));
+    const plan = buildPlan(s.struct("S", {}), s.struct("S", { x: s.withDefault(s.u8, 1) }));
+    expect(decoderOf(plan)).toBe(decoderOf(plan));
   });
 
   it("gives properties in the reader's order", () => {
@@ -117,7 +140,7 @@ describe.each([
 
   it("checks lengths, tags and limits of what it skips as of what it reads", () => {
     const skipped = (type: s.AnySchema) =>
-      decoderOf(buildPlan(s.struct("S", { x: type }), s.struct("S", {})).reading, { generate });
+      decoderOf(buildPlan(s.struct("S", { x: type }), s.struct("S", {})), { generate }).decode;
     const refused: [s.AnySchema, string][] = [
       [s.bool, "02"],
       [s.option(s.u8), "0200"],
@@ -215,7 +238,7 @@ describe.each([
         const { writer, reader } = versions(random);
         const plan = buildPlan(writer, reader);
         if (plan.identity) identities++;
-        const decode = decoderOf(plan.reading, { generate });
+        const decoder = decoderOf(plan, { generate });
         const codec = codecOf(writer);
         for (let i = 0; i < 8; i++) {
           const value = randomValue(random, writer.node);
@@ -228,10 +251,20 @@ describe.each([
           }
           if (expected === UNKNOWN_VARIANT) {
             unknown++;
-            expect(() => decode(bytes)).toThrow(expect.objectContaining({ code: "CONDUIT_DECODE" }));
+            for (const way of ["decode", "decodeBorrowed", "decodeLazy"] as const) {
+              expect(() => decoder[way](bytes)).toThrow(expect.objectContaining({ code: "CONDUIT_DECODE" }));
+            }
           } else {
             read++;
-            expect(decode(bytes)).toStrictEqual(expected);
+            expect(decoder.decode(bytes)).toStrictEqual(expected);
+            expect(decoder.decodeBorrowed(bytes)).toStrictEqual(expected);
+            const lazy = decoder.decodeLazy(bytes);
+            if (reader.node.kind !== "struct") expect(lazy).toStrictEqual(expected);
+            else {
+              const names = reader.node.fields.map(({ name }) => name);
+              const got = names.map((name) => [name, (lazy as Record<string, unknown>)[name]]);
+              expect(Object.fromEntries(got)).toStrictEqual(expected);
+            }
           }
         }
       }
@@ -246,7 +279,7 @@ describe.each([
       const random = new Random(seed);
       for (let round = 0; round < 60; round++) {
         const { writer, reader } = versions(random);
-        const decode = decoderOf(buildPlan(writer, reader).reading, { generate });
+        const { decode } = decoderOf(buildPlan(writer, reader), { generate });
         const message = codecOf(writer).encode(randomValue(random, writer.node));
         for (let i = 0; i < 20; i++) {
           const bytes =
