@@ -1,5 +1,5 @@
 // The public names of typed messages: "stable-conduit/schema". A program that sends plain bytes does not load them.
-export { type Codec, type CodecOptions, codecOf } from "./codec/codec.js";
+export { type Codec, type CodecOptions, codecOf, type Decoder, decoderOf } from "./codec/codec.js";
 export { fingerprint } from "./codec/fingerprint.js";
 export type { Json, SchemaNode } from "./codec/node.js";
 export { buildPlan, MessagePlan } from "./codec/plan.js";
