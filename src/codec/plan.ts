@@ -8,6 +8,7 @@
 // The result is a tree of nodes like a schema (reading.ts), in which every decision is made: a decoder is compiled from
 // it as from a schema and costs what the differences cost.
 import type { Blame, ConduitError } from "../errors.js";
+import { decoderOf } from "./codec.js";
 import { valueFromJSON } from "./json-value.js";
 import {
   type FieldNode,
@@ -43,6 +44,11 @@ export class MessagePlan<T> {
     this.reader = reader;
     this.identity = reading === null;
     this.reading = reading ?? reader.node;
+  }
+
+  /** decoderOf(this).decode: what conduit.withMessagePlan() calls. Throws CONDUIT_DECODE. */
+  decode(bytes: Uint8Array, start?: number, end?: number): T {
+    return decoderOf(this).decode(bytes, start, end);
   }
 }
 
@@ -81,7 +87,7 @@ class Builder {
   readonly #blame: Blame;
   readonly #scopes = new Scopes();
   /** The pairs of named types around the current one, by their name in the plan. */
-  #open: { writer: Scope; reader: Scope; name: string }[] = [];
+  readonly #open: { writer: Scope; reader: Scope; name: string }[] = [];
   #nodes = 0;
   #nesting = 0;
 
@@ -166,8 +172,12 @@ class Builder {
     const wanted = new Map(read.map((field) => [field.name, field]));
     const fields = written.map(({ name, type }): FieldReading => {
       const to = wanted.get(name);
-      if (to === undefined)
-        return { name, type: this.#skipped(at(type, writer), `${path}.${name}`), skip: true };
+      if (to === undefined) {
+        // What the reader does not know is read as the writer wrote it. The pairs are those of the writer with itself,
+        // so nothing here refers to what the reader makes of the types around it.
+        const skipped = at(type, writer);
+        return { name, type: this.node(skipped, skipped, `${path}.${name}`), skip: true };
+      }
       return { name, type: this.node(at(type, writer), at(to.type, reader), `${path}.${name}`) };
     });
     const given = new Set(written.map(({ name }) => name));
@@ -227,15 +237,6 @@ class Builder {
       return { kind: "struct", ...this.#fields(w.fields, r.fields, writer, reader, path) };
     }
     throw this.#error(path, `kind of variant payload differs (writer: ${w.kind}, reader: ${r.kind})`);
-  }
-
-  /** What the reader does not know, as the writer wrote it: refs to types around it are written out. */
-  #skipped(written: Place, path: string): SchemaNode {
-    const open = this.#open;
-    this.#open = [];
-    const result = this.node(written, written, path);
-    this.#open = open;
-    return result;
   }
 
   #mismatch(path: string, what: string, written: SchemaNode, read: SchemaNode): ConduitError {

@@ -209,6 +209,37 @@ describe.each([
     });
   });
 
+  it("finds its way back to a type from within another version of it", () => {
+    interface N {
+      id: number;
+      a: { n?: N | undefined; m?: N | undefined };
+      b: { x: number; n?: N | undefined; m?: N | undefined };
+    }
+    const writer = s.recursive<N>("N", (n) =>
+      s.struct("N", {
+        id: s.u8,
+        a: s.struct("V", { n: s.option(n), m: s.option(n) }),
+        b: s.struct("V", { x: s.u8, n: s.option(n), m: s.option(n) }),
+      }),
+    );
+    // N and V, and within V another version of N, which has a V of the outer kind, which has an N of the outer kind.
+    const reader = s.recursive<s.Infer<s.AnySchema>>("N", (n) =>
+      s.struct("N", {
+        a: s.recursive<s.Infer<s.AnySchema>>("V", (v) =>
+          s.struct("V", { n: s.option(s.struct("N", { id: s.u8, b: v })), m: s.option(n) }),
+        ),
+        id: s.u8,
+      }),
+    );
+    const leaf = { id: 3, a: { n: undefined, m: undefined }, b: { x: 7, n: undefined, m: undefined } };
+    const inner = { id: 2, a: { n: undefined, m: undefined }, b: { x: 9, n: undefined, m: leaf } };
+    const value = { id: 1, a: { n: inner, m: undefined }, b: { x: 8, n: undefined, m: undefined } };
+    expect(read(writer, reader, value)).toStrictEqual({
+      a: { n: { id: 2, b: { n: undefined, m: { a: { n: undefined, m: undefined }, id: 3 } } }, m: undefined },
+      id: 1,
+    });
+  });
+
   it("skips a recursive field by the writer's schema, unknown variants included", () => {
     const Entry = s.recursive<s.Infer<s.AnySchema>>("Entry", (entry) =>
       s.enumOf("Entry", {
