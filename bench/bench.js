@@ -3,7 +3,7 @@
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 
-const SUITES = ["throughput"];
+const SUITES = ["throughput", "codec"];
 
 /**
  * @typedef {object} Options

@@ -33,7 +33,10 @@ export interface Decoder<T> {
    * path and offset, also when bytes are left over.
    */
   decode(bytes: Uint8Array, start?: number, end?: number): T;
-  /** The same, but byte strings are views of `bytes`: good for as long as those are. */
+  /**
+   * The same in less time: byte strings are views of `bytes`, good for as long as those are, and strings may share the
+   * message's text, so that one which is kept holds on to up to 1 KiB. For values that are used and let go.
+   */
   decodeBorrowed(bytes: Uint8Array, start?: number, end?: number): T;
   /**
    * A struct whose fields are decoded when they are read. All lengths and tags are checked at once, as in decode();

@@ -17,10 +17,13 @@ import {
 import type { EnumReading, FieldReading, FieldsReading, VariantReading } from "./reading.js";
 
 const HEAD = `
-const { wire, out, MALFORMED, ascii, readText } = runtime;
+const { wire, out, MALFORMED, ascii, readText, shareString, closeWindow } = runtime;
 const { readRest16, readRest32, readU64, readI64, readU128, readI128, viewOf, ownBytes, viewBytes } = wire;
 const { readSafeUnsigned, readSafeSigned, readSafeU128, readSafeI128 } = wire;
 `;
+
+/** Shorter strings are made on their own when they may share text: the engine would copy them in any case. */
+const SHARED_FROM_BYTES = 12;
 
 /** Text that reads a value, and the expression it is then. */
 interface Piece {
@@ -49,7 +52,7 @@ export class DecodeCode extends Code {
 return function decode(b, p, e) {
 const d = 0, w = viewOf(b);
 out.emptyLeft = ${this.#options.maxEmptyElements};
-${code}out.at = p;
+${mode === "borrowed" ? "closeWindow();\n" : ""}${code}out.at = p;
 return ${value};
 };`;
   }
@@ -189,6 +192,12 @@ if (${x} < 128) { p++; ${y} = ${small}; } else { ${y} = ${read}(b, p); p = out.a
     const head = `${this.#varint(n)}if (!(${n} <= e - p)) throw MALFORMED;\n`;
     if (mode === "skip") return { code: `${head}p += ${n};\n`, value: "undefined" };
     const x = this.fresh("x");
+    if (mode === "borrowed") {
+      const code = `${head}const ${x} = ${n} <= ${SHARED_FROM_BYTES} ? ascii(b, p, ${n}) ?? readText(b, p, ${n}) : shareString(b, p, ${n}, e);
+p += ${n};
+`;
+      return { code, value: x };
+    }
     return {
       code: `${head}let ${x} = ascii(b, p, ${n});
 if (${x} === null) ${x} = readText(b, p, ${n});

@@ -263,12 +263,12 @@ export function viewBytes(source: Uint8Array, at: number, size: number): Uint8Ar
 
 // ---- floats
 
-let viewed: Uint8Array | undefined;
-let view: DataView | undefined;
+let view: DataView = new DataView(new ArrayBuffer(0));
+let viewed: Uint8Array = new Uint8Array(0);
 
 /** A DataView of the whole array; the last one is kept, since items come many to a chunk and go many to a ring. */
 export function viewOf(bytes: Uint8Array): DataView {
-  if (viewed !== bytes || view === undefined || view.byteLength !== bytes.byteLength) {
+  if (viewed !== bytes) {
     view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     viewed = bytes;
   }
