@@ -18,6 +18,13 @@ export { MemoryBudget } from "./memory-budget.js";
 export { type Acceptor, type AcceptorStats, listen } from "./session/acceptor.js";
 export type { Batch } from "./session/batch.js";
 export type {
+  DecodeMode,
+  MessagePlan,
+  MessageSchema,
+  MessageType,
+  Schemas,
+} from "./session/messages.js";
+export type {
   AuthorizeRequest,
   Close,
   ConnectOptions,
@@ -39,4 +46,4 @@ export {
   singleLinkSource,
 } from "./session/sources.js";
 export type { ConduitRx, ConduitTx, Prepared } from "./session/split.js";
-export { type MessagePlan, StableConduit } from "./session/stable-conduit.js";
+export { StableConduit } from "./session/stable-conduit.js";

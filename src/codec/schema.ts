@@ -18,6 +18,7 @@
 //
 // The tag is `type` because Rust reserves that word: no field of a Rust struct variant has this name by accident.
 import { valueToJSON } from "./json-value.js";
+import { Messages } from "./messages.js";
 import {
   ARRAY_LENGTH_MAX,
   badName,
@@ -50,11 +51,18 @@ export class Schema<T> {
   declare readonly [VALUE]: (value: T) => T;
   /** The schema as plain data: frozen, of JSON values only. */
   readonly node: SchemaNode;
+  #messages: Messages<T> | undefined;
 
   /** @internal Combinators and schemaFromJSON() check what they pass. */
   constructor(node: SchemaNode) {
     checkExtent(node);
     this.node = freeze(node);
+  }
+
+  /** What a conduit asks of a schema. */
+  get messages(): Messages<T> {
+    this.#messages ??= new Messages(this as Schema<T>);
+    return this.#messages;
   }
 
   /** For JSON.stringify(); schemaFromJSON() reads it. */

@@ -52,6 +52,16 @@ export function meaningOfAbort(
       if (!greeting || !fresh) return aborted("the peer is overloaded");
       return { dropsLink: new ConduitError("CONDUIT_LINK", "peer", what, { fatal: false, retryAfterMs }) };
     }
+    case AbortCode.schema:
+      return bothEnded
+        ? { ends: null }
+        : {
+            ends: new ConduitError(
+              "CONDUIT_SCHEMA",
+              "local",
+              `the peer cannot read what this side writes${said}`,
+            ),
+          };
     case AbortCode.handler:
       return aborted("the peer's handler failed");
     default:

@@ -11,6 +11,7 @@ export const TYPE_FIN = 0x05;
 export const TYPE_ABORT = 0x06;
 export const TYPE_GOAWAY = 0x07;
 export const TYPE_VOLATILE = 0x40;
+export const TYPE_SCHEMA = 0x41;
 
 /** Unknown types from here on are skipped, below it they are a violation [ext.unknown]. */
 const FIRST_OPTIONAL_TYPE = 0x40;
@@ -28,6 +29,7 @@ export const AbortCode = {
   overloaded: 6,
   application: 7,
   handler: 8,
+  schema: 9,
 } as const;
 export type AbortCode = (typeof AbortCode)[keyof typeof AbortCode];
 
@@ -39,6 +41,8 @@ export interface Settings {
   graceMs?: number;
   agent?: string;
   credentials?: Bytes;
+  /** Of what this side reads [ext.schema]. */
+  schemaFingerprint?: string;
   sessionId?: string;
 }
 
@@ -50,7 +54,7 @@ const SETTINGS: readonly [id: number, name: keyof Settings, kind: SettingKind][]
   [4, "graceMs", "number"],
   [5, "agent", "text"],
   [6, "credentials", "bytes"],
-  // 7 is the schema fingerprint of typed messages.
+  [7, "schemaFingerprint", "text"],
   [8, "sessionId", "text"],
 ];
 
@@ -62,6 +66,7 @@ export type Control =
   | { type: typeof TYPE_ABORT; code: number; retryAfterMs: number; reason: string }
   | { type: typeof TYPE_GOAWAY; retryAfterMs: number; address: string }
   | { type: typeof TYPE_VOLATILE; item: Bytes }
+  | { type: typeof TYPE_SCHEMA; text: string }
   | { type: "skipped" };
 
 export function settingsRecord(settings: Settings): Bytes {
@@ -98,6 +103,11 @@ export function goawayRecord(retryAfterMs: number, address = ""): Bytes {
 
 export function volatileRecord(item: Uint8Array): Bytes {
   return new Writer(TYPE_VOLATILE).bytes(item).record();
+}
+
+/** What the items of this direction are, as JSON [ext.schema]. */
+export function schemaRecord(text: string): Bytes {
+  return new Writer(TYPE_SCHEMA).bytes(utf8(text)).record();
 }
 
 /** The body of a FIN: it lies in the replay ring, so the record's header is the ring's business [ext.fin]. */
@@ -140,6 +150,8 @@ export function decodeControl(body: Uint8Array): Control {
       };
     case TYPE_GOAWAY:
       return { type, retryAfterMs: reader.number(), address: reader.text(MAX_REASON_BYTES) };
+    case TYPE_SCHEMA:
+      return { type, text: new TextDecoder().decode(reader.rest()) };
     case TYPE_VOLATILE:
       return { type, item: reader.rest().slice() as Bytes };
     default:

@@ -16,7 +16,14 @@
 //
 // An acceptor's link spends its greeting outside of the session (greeting.ts), so a link that fails there has no
 // effect here. That both directions have ended is a fact (`bothEnded`), not a state: links still come and go in it.
-import { EXTENDED, RECV_HANDED, RECV_MAX_ITEM, RECV_NEXT, SEND_MAX_ITEM } from "../../assembly/abi.js";
+import {
+  EXTENDED,
+  MIN_CONTROL_BYTES,
+  RECV_HANDED,
+  RECV_MAX_ITEM,
+  RECV_NEXT,
+  SEND_MAX_ITEM,
+} from "../../assembly/abi.js";
 import { ConduitError, linkError, sessionLost, violation } from "../errors.js";
 import type { ResolvedLimits } from "../limits.js";
 import type { Bytes, Framing } from "../link/link.js";
@@ -34,6 +41,7 @@ import {
   goawayRecord,
   pingRecord,
   type Settings,
+  schemaRecord,
   settingsRecord,
   TYPE_ABORT,
   TYPE_ACK,
@@ -41,6 +49,7 @@ import {
   TYPE_GOAWAY,
   TYPE_PING,
   TYPE_PONG,
+  TYPE_SCHEMA,
   TYPE_SETTINGS,
   TYPE_VOLATILE,
   volatileRecord,
@@ -80,6 +89,15 @@ export interface MachineOptions {
   /** Acceptor: told to the peer, for logs. */
   sessionId: string;
   budget?: MemoryBudget | null;
+  schemas?: SchemaNames | null;
+}
+
+/** What the peer is told of typed messages [ext.schema]. */
+export interface SchemaNames {
+  /** Fingerprint of what this side reads; null = it takes bytes. */
+  readonly reads: string | null;
+  /** What this side writes; null = it sends bytes. */
+  readonly writes: { readonly fingerprint: string; readonly text: string } | null;
 }
 
 export type MachineEvent =
@@ -96,6 +114,8 @@ export type MachineEvent =
   /** Take a new link after this time [ext.control]. */
   | { type: "goaway"; retryAfterMs: number }
   | { type: "session-id"; id: string }
+  /** What the peer writes, and this side does not read as it is [ext.schema]. Comes before the items of its link. */
+  | { type: "schema"; text: string }
   /** The last event. The link, if there is one, is to be ended after the remaining bytes. */
   | { type: "finished"; error: ConduitError | null; undelivered: Undelivered };
 
@@ -145,6 +165,7 @@ export class Machine {
 
   readonly #core: Core;
   readonly #limits: ResolvedLimits;
+  readonly #schemas: SchemaNames | null;
   readonly #sessionId: string;
   readonly #word: number;
   #state: State = "idle";
@@ -214,6 +235,7 @@ export class Machine {
     this.profile = options.profile;
     this.#core = core;
     this.#limits = options.limits;
+    this.#schemas = options.schemas ?? null;
     this.#sessionId = options.sessionId;
     this.#word = block >>> 2;
     this.#held = new HeldFrames(options.limits.receiveWindow / HELD_WINDOW_SHARE);
@@ -353,6 +375,7 @@ export class Machine {
         this.keys.present(link.offeredKey); // SETTINGS came behind it
         this.#takeSettings(link.settings ?? {});
         this.#sendSettings(undefined);
+        this.#sendSchema();
       } else {
         this.#confirmPending = this.keys.unconfirmed;
       }
@@ -598,6 +621,7 @@ export class Machine {
       case TYPE_SETTINGS:
         this.#takeSettings(control.settings);
         if (awaitsSettings) {
+          this.#sendSchema();
           this.#signal("greeted");
           this.#opened(this.#peerPosition, now);
         }
@@ -629,6 +653,9 @@ export class Machine {
           throw violation("link.max", "a volatile item is larger than maxFrameBytes");
         }
         this.#events.push({ type: "volatile", item: control.item });
+        return;
+      case TYPE_SCHEMA:
+        if (this.#schemas?.reads) this.#events.push({ type: "schema", text: control.text });
         return;
       case "skipped":
         return;
@@ -1000,10 +1027,23 @@ export class Machine {
         keepaliveMs,
         graceMs: acceptor ? graceMs : undefined,
         agent: AGENT,
+        schemaFingerprint: this.#schemas?.reads ?? undefined,
         credentials,
         sessionId: acceptor ? this.#sessionId : undefined,
       }),
     );
+  }
+
+  /** To a peer that reads another version, on every link and before its items [ext.schema]. */
+  #sendSchema(): void {
+    const writes = this.#schemas?.writes;
+    const { schemaFingerprint, maxFrameBytes = NEVER } = this.peer;
+    if (!writes || schemaFingerprint === undefined || schemaFingerprint === writes.fingerprint) return;
+    const record = schemaRecord(writes.text);
+    if (record.length > Math.max(MIN_CONTROL_BYTES, maxFrameBytes)) {
+      throw new ConduitError("CONDUIT_SCHEMA", "local", "the schema is larger than the peer's maxFrameBytes");
+    }
+    this.#queue(record);
   }
 
   #takeSettings(settings: Settings): void {

@@ -158,6 +158,7 @@ class SessionAcceptor<S, R, D> implements Acceptor<S, R, D>, GreeterHost<StableC
       id: randomId(),
       data,
       budget: budget ?? null,
+      schema: this.#options.schema ?? {},
       onFinished: (close) => this.#bury(conduit, close as Close<S>, resolved.graceMs),
     });
     this.sessions.set(conduit.id, conduit);

@@ -2,8 +2,8 @@
 import { ConduitError } from "../errors.js";
 import type { Bytes } from "../link/link.js";
 
-/** Turns an item's bytes into what the application calls an item. The bytes are a view of the chunk. */
-export type Decode<R> = ((item: Bytes) => R) | null;
+/** Turns the item that lies in the chunk from `start` to `end` into what the application calls an item; null: its bytes. */
+export type Decode<R> = ((chunk: Bytes, start: number, end: number) => R) | null;
 
 /** Items of one receive chunk, in order. */
 export interface Batch<R> extends Iterable<R> {
@@ -53,8 +53,9 @@ export class ChunkBatch<R> implements Batch<R> {
       });
     }
     const { spans } = this;
-    const item = new Uint8Array(this.#buffer, this.#base + spans[2 * i], spans[2 * i + 1]);
-    return this.#decode === null ? (item as R) : decodeItem(this.#decode, item);
+    const start = spans[2 * i];
+    if (this.#decode !== null) return decodeItem(this.#decode, this.bytes, start, start + spans[2 * i + 1]);
+    return new Uint8Array(this.#buffer, this.#base + start, spans[2 * i + 1]) as R;
   }
 
   *[Symbol.iterator](): Iterator<R> {
@@ -69,9 +70,9 @@ export class ChunkBatch<R> implements Batch<R> {
 }
 
 /** @throws ConduitError CONDUIT_DECODE: fatal, so that a bad item is neither lost silently nor replayed for ever [ack.cumulative]. */
-function decodeItem<R>(decode: (item: Bytes) => R, item: Bytes): R {
+export function decodeItem<R>(decode: NonNullable<Decode<R>>, chunk: Bytes, start: number, end: number): R {
   try {
-    return decode(item);
+    return decode(chunk, start, end);
   } catch (cause) {
     if (cause instanceof ConduitError) throw cause;
     throw new ConduitError("CONDUIT_DECODE", "peer", "an item cannot be decoded", { cause });

@@ -1,10 +1,11 @@
 // What an application can set, checked once.
 import { type ConduitError, optionsError } from "../errors.js";
 import type { Limits } from "../limits.js";
-import type { LinkInfo } from "../link/link.js";
+import type { Bytes, LinkInfo } from "../link/link.js";
 import type { Attempt } from "../link/source.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Undelivered } from "../proto/replay.js";
+import type { Schemas } from "./messages.js";
 import type { RetryOptions } from "./reconnect.js";
 import type { StableConduit } from "./stable-conduit.js";
 
@@ -21,7 +22,9 @@ export interface SessionOptions extends Limits {
   allowHalfOpen?: boolean;
 }
 
-export interface ConnectOptions extends SessionOptions {
+export interface ConnectOptions<S = Uint8Array, R = Bytes> extends SessionOptions {
+  /** Typed messages, with schemas of "stable-conduit/schema". Default: bytes both ways. */
+  schema?: Schemas<S, R>;
   /** Rules the conduit's whole life: when it aborts, the conduit does. */
   signal?: AbortSignal;
   /** The first link must be open by then, or the conduit ends. Milliseconds, default 30 000, Infinity = never. */
@@ -52,6 +55,8 @@ export interface AuthorizeRequest<S, R, D> {
 }
 
 export interface ListenOptions<S, R, D> extends SessionOptions {
+  /** Typed messages, of all sessions. Default: bytes both ways. */
+  schema?: Schemas<S, R>;
   /** More are refused by closing their link; a session that never spoke makes room first. Default 65 536. */
   maxSessions?: number;
   /** Links whose handshake is not complete; more are closed at once. Default 1 024. */
@@ -93,8 +98,10 @@ export type Close<S> =
       readonly undelivered: Iterable<S> & { readonly length: number; readonly firstUnsent: number };
     };
 
-export function undeliveredOf<S>({ items, firstUnsent }: Undelivered) {
-  return Object.assign(items as unknown as S[], { firstUnsent });
+export function undeliveredOf<S>({ items, firstUnsent }: Undelivered, { send }: Schemas<S, unknown>) {
+  const decode = send?.messages.decoder("owned");
+  const values = decode ? items.map((item) => decode(item, 0, item.length)) : (items as unknown as S[]);
+  return Object.assign(values, { firstUnsent });
 }
 
 export interface Events<S, R> {

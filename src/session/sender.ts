@@ -8,6 +8,7 @@ import type { ReplayRing } from "../proto/replay.js";
 import { type Core, ENTER_BYTES_MAX, TABLE_ENTRIES } from "../wasm/core.js";
 import { now } from "./clock.js";
 import type { Driver } from "./driver.js";
+import type { Encoder } from "./messages.js";
 import { type Deferred, deferred, quiet, rejected, type Wait, Waiters, watchWait } from "./promises.js";
 
 /** Gathered sends are written at once when they reach this much; less waits for the end of the running task. */
@@ -29,9 +30,10 @@ export class Sender<S> {
   readonly #block: number;
   readonly #driver: Driver;
   readonly #limits: ResolvedLimits;
+  readonly #encoder: Encoder<S> | null;
 
-  /** send() may enter items directly: not ending, no write() queued, not within sendInto(). */
-  #direct = true;
+  /** Of bytes: send() may enter items directly: not ending, no write() queued, not within sendInto(). */
+  #direct: boolean;
   #encoding = false;
   #ended = false; // nothing more is accepted
   #closing = false; // base: the session ends with the last ack
@@ -50,7 +52,16 @@ export class Sender<S> {
   #sentItems = 0;
   #countedSeq = 0;
 
-  constructor(core: Core, machine: Machine, driver: Driver, limits: ResolvedLimits) {
+  /** @param encoder null = items are bytes */
+  constructor(
+    core: Core,
+    machine: Machine,
+    driver: Driver,
+    limits: ResolvedLimits,
+    encoder: Encoder<S> | null = null,
+  ) {
+    this.#encoder = encoder;
+    this.#direct = encoder === null;
     this.#core = core;
     this.#machine = machine;
     this.#ring = machine.ring;
@@ -150,15 +161,7 @@ export class Sender<S> {
     if (!Number.isInteger(maxBytes) || maxBytes < 0)
       throw optionsError(`maxBytes must be a whole number, got ${maxBytes}`);
     const at = this.#ring.reserve(maxBytes);
-    this.#encoding = true;
-    this.#direct = false;
-    let end: number;
-    try {
-      end = encode(this.#core.memory.u8, at);
-    } finally {
-      this.#encoding = false;
-      this.#updateDirect();
-    }
+    const end = this.#exclusively(() => encode(this.#core.memory.u8, at));
     if (!Number.isInteger(end) || end < at || end > at + maxBytes) {
       throw new ConduitError(
         "CONDUIT_ENCODE",
@@ -171,9 +174,21 @@ export class Sender<S> {
     this.#sentSome(end - at + FRAME_OVERHEAD);
   }
 
+  /** Between a reserve and its commit nothing else may be done to the ring. */
+  #exclusively<T>(encode: () => T): T {
+    this.#encoding = true;
+    this.#direct = false;
+    try {
+      return encode();
+    } finally {
+      this.#encoding = false;
+      this.#updateDirect();
+    }
+  }
+
   sendVolatile(item: S): boolean {
     this.#checkSendable();
-    const bytes = asBytes(item);
+    const bytes = this.encode(item);
     const sent = !this.congested && this.#machine.sendVolatile(bytes);
     if (sent) this.#sentSome(bytes.length + FRAME_OVERHEAD);
     else this.volatileDropped++;
@@ -181,10 +196,19 @@ export class Sender<S> {
   }
 
   write(item: S, wait?: Wait): Promise<void> {
-    const queued: QueuedWrite = { bytes: NOTHING, ...deferred<void>() };
     try {
       this.#checkUsable();
-      queued.bytes = asBytes(item);
+      return this.writeBytes(this.#encoder ? this.encode(item) : asBytes(item), wait);
+    } catch (error) {
+      return rejected(error);
+    }
+  }
+
+  /** write(), of an item that is encoded. */
+  writeBytes(bytes: Uint8Array, wait?: Wait): Promise<void> {
+    const queued: QueuedWrite = { bytes, ...deferred<void>() };
+    try {
+      this.#checkUsable();
       wait?.signal?.throwIfAborted();
       if (this.#writes.length === 0 && this.#tryPush(queued.bytes)) {
         queued.resolve();
@@ -237,9 +261,41 @@ export class Sender<S> {
 
   #sendSlowly(item: S): void {
     this.#checkSendable();
+    if (this.#encoder) return this.#sendTyped(this.#encoder, item);
     const bytes = asBytes(item);
     this.#ring.push(bytes);
     this.#sentSome(bytes.length + FRAME_OVERHEAD);
+  }
+
+  /** Straight into the ring. */
+  #sendTyped(encoder: Encoder<S>, item: S): void {
+    const maxBytes = this.#exclusively(() => encoder.maxSize(item));
+    let at: number;
+    try {
+      at = this.#ring.reserve(maxBytes);
+    } catch (error) {
+      if (!isRefused(error)) throw error;
+      // It may be smaller than it can be at most.
+      const bytes = this.encode(item);
+      this.#ring.push(bytes);
+      return this.#sentSome(bytes.length + FRAME_OVERHEAD);
+    }
+    const target = this.#core.memory.u8;
+    const end = this.#exclusively(() => encoder.encodeInto(target, at, at + maxBytes, item));
+    // A getter of the item can have changed it, or have made the memory grow.
+    if (end < 0 || target !== this.#core.memory.u8) {
+      throw new ConduitError("CONDUIT_ENCODE", "local", "the item changed while it was read", {
+        fatal: false,
+      });
+    }
+    this.#ring.commit(at, end - at);
+    this.#sentSome(end - at + FRAME_OVERHEAD);
+  }
+
+  /** The item's bytes, owned. @throws ConduitError CONDUIT_ENCODE */
+  encode(item: S): Bytes {
+    const encoder = this.#encoder;
+    return (encoder ? this.#exclusively(() => encoder.encode(item)) : asBytes(item).slice()) as Bytes;
   }
 
   /** @throws unless send() may enter an item. */
@@ -320,7 +376,12 @@ export class Sender<S> {
   }
 
   #updateDirect(): void {
-    this.#direct = !this.#ended && this.#finished === null && !this.#encoding && this.#writes.length === 0;
+    this.#direct =
+      this.#encoder === null &&
+      !this.#ended &&
+      this.#finished === null &&
+      !this.#encoding &&
+      this.#writes.length === 0;
     // Who waits for room waits for an ack: the base profile may have to ask for one [base.probe].
     const blocked = this.#writes.length > 0;
     if (blocked !== this.#blocked) this.#machine.wantAck(blocked ? 1 : -1);
@@ -438,11 +499,14 @@ interface QueuedWrite extends Deferred<void> {
   bytes: Uint8Array;
 }
 
-const NOTHING: Bytes = new Uint8Array(0);
-
 function asBytes(item: unknown): Uint8Array {
   if (item instanceof Uint8Array) return item;
   throw new ConduitError("CONDUIT_ENCODE", "local", "an item must be a Uint8Array", { fatal: false });
+}
+
+/** There is no room for so many bytes. */
+function isRefused(error: unknown): boolean {
+  return isFull(error) || (error instanceof ConduitError && error.code === "CONDUIT_FRAME_TOO_LARGE");
 }
 
 /** The ring has no room now; later it may. */

@@ -14,7 +14,7 @@ import { StableConduit } from "./stable-conduit.js";
  */
 export function connect<S = Uint8Array, R = Bytes>(
   source: LinkSource,
-  options?: ConnectOptions,
+  options?: ConnectOptions<S, R>,
 ): Promise<StableConduit<S, R>> {
   return StableConduit.open<S, R>(source, options);
 }

@@ -1,7 +1,7 @@
 // The seed's view of a conduit: a sending and a receiving half, with prepared items.
-import { ConduitError } from "../errors.js";
 import type { Bytes } from "../link/link.js";
 import type { Wait } from "./promises.js";
+import type { Sender } from "./sender.js";
 import type { StableConduit } from "./stable-conduit.js";
 
 /** An item that is encoded and has no seq yet; it can be sent once. */
@@ -11,26 +11,28 @@ export interface Prepared {
 
 /** The sending half. */
 export class ConduitTx<S = Uint8Array> {
-  readonly #conduit: StableConduit<S>;
+  readonly #sender: Sender<S>;
+  readonly #end: (wait?: Wait) => Promise<void>;
 
-  constructor(conduit: StableConduit<S>) {
-    this.#conduit = conduit;
+  /** @internal conduit.split() */
+  constructor(sender: Sender<S>, end: (wait?: Wait) => Promise<void>) {
+    this.#sender = sender;
+    this.#end = end;
   }
 
   /** Encodes an item now; sendPrepared() sends it later. The item may change afterwards. @throws ConduitError CONDUIT_ENCODE */
   prepareSend(item: S): Prepared {
-    if (item instanceof Uint8Array) return { bytes: new Uint8Array(item) };
-    throw new ConduitError("CONDUIT_ENCODE", "local", "an item must be a Uint8Array", { fatal: false });
+    return { bytes: this.#sender.encode(item) };
   }
 
   /** As conduit.write(): waits for room, in order. */
   sendPrepared(prepared: Prepared, wait?: Wait): Promise<void> {
-    return this.#conduit.write(prepared.bytes as unknown as S, wait);
+    return this.#sender.writeBytes(prepared.bytes, wait);
   }
 
   /** As conduit.end(). */
   close(wait?: Wait): Promise<void> {
-    return this.#conduit.end(wait);
+    return this.#end(wait);
   }
 }
 

@@ -9,12 +9,13 @@ import { AbortCode } from "../proto/control.js";
 import type { ServerHello } from "../proto/handshake.js";
 import { type AttachedLink, Machine, type MachineEvent } from "../proto/machine.js";
 import { threadCore } from "../wasm/core.js";
-import type { Batch } from "./batch.js";
+import { type Batch, decodeItem } from "./batch.js";
 import { Alarm, now, randomId } from "./clock.js";
 import { Driver } from "./driver.js";
 import { type ListenerOptions, Listeners } from "./events.js";
 import { Greeter, type GreeterHost } from "./greeter.js";
 import type { LinkPort } from "./link-port.js";
+import { copyInto, decodeWith, type MessagePlan, namesOf, type Schemas } from "./messages.js";
 import {
   type Close,
   type ConnectOptions,
@@ -40,16 +41,10 @@ import { Reconnector } from "./reconnect.js";
 import { closedError, encodingError, Sender } from "./sender.js";
 import { ConduitRx, ConduitTx } from "./split.js";
 
-/** Translates received items; typed messages build it from two schemas. */
-export interface MessagePlan<T = unknown> {
-  /** @param item a view of the chunk, valid during the call */
-  decode(item: Bytes): T;
-}
-
 const CONNECT_TIMEOUT_MS = 30_000;
 
 /** How a conduit comes to its links. @internal */
-export interface ConduitSetup<D> {
+export interface ConduitSetup<S, R, D> {
   role: "initiator" | "acceptor";
   profile: "base" | "extended";
   limits: ResolvedLimits;
@@ -57,6 +52,7 @@ export interface ConduitSetup<D> {
   id: string;
   data: D;
   budget: MemoryBudget | null;
+  schema: Schemas<S, R>;
   /** Called first of all when the session has ended. */
   onFinished?: (close: Close<unknown>) => void;
 }
@@ -77,7 +73,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
    */
   static create<S = Uint8Array, R = Bytes>(
     source: LinkSource,
-    options: ConnectOptions = {},
+    options: ConnectOptions<S, R> = {},
   ): StableConduit<S, R> {
     return StableConduit.#fromSource(source, options, "initiator");
   }
@@ -85,7 +81,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   /** create(), and waits for the first link: the seed's name of connect(). */
   static open<S = Uint8Array, R = Bytes>(
     source: LinkSource,
-    options: ConnectOptions = {},
+    options: ConnectOptions<S, R> = {},
   ): Promise<StableConduit<S, R>> {
     return StableConduit.#whenOpen(() => StableConduit.create<S, R>(source, options));
   }
@@ -107,7 +103,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     link: Link,
     clientHello: ClientHello | undefined,
     source: LinkSource,
-    options: ConnectOptions = {},
+    options: ConnectOptions<S, R> = {},
   ): Promise<StableConduit<S, R>> {
     let first: Attachment | null = clientHello
       ? new Attachment(link, clientHello)
@@ -125,7 +121,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   static #fromSource<S, R>(
     source: LinkSource,
-    options: ConnectOptions,
+    options: ConnectOptions<S, R>,
     role: "initiator" | "acceptor",
   ): StableConduit<S, R> {
     checkSessionOptions(options);
@@ -142,6 +138,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
       id: randomId(),
       data: undefined,
       budget: null,
+      schema: options.schema ?? {},
     });
     conduit.#connect(source, options, connectTimeoutMs);
     return conduit;
@@ -156,6 +153,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #status: Status = { state: "connecting", attempt: 0, retryAt: null, expiresAt: null, error: null };
   readonly #limits: ResolvedLimits;
   readonly #allowHalfOpen: boolean;
+  readonly #schema: Schemas<S, R>;
   readonly #onFinished: ((close: Close<unknown>) => void) | undefined;
   readonly #listeners = new Listeners<Events<S, R>>();
   readonly #opened: Deferred<void> = deferred();
@@ -177,14 +175,16 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #replayedItems = 0;
   #downAt = now(); // when the last open link died
   #linkOpen = false;
+  #peerSchema: string | null = null; // the text that the receiver's plan was built from
   #retryAfterMs = 0; // the acceptor asked to stay away so long when this link goes
   #closingTimer: (() => void) | null = null;
   #connectAlarm: Alarm | null = null;
   #keepsAlive = true;
 
   /** @internal Use connect(), create(), or an Acceptor. */
-  constructor(setup: ConduitSetup<D>) {
+  constructor(setup: ConduitSetup<S, R, D>) {
     const core = threadCore();
+    this.#schema = setup.schema;
     this.#limits = setup.limits;
     this.#allowHalfOpen = setup.allowHalfOpen;
     this.#onFinished = setup.onFinished;
@@ -196,18 +196,21 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
       limits: setup.limits,
       sessionId: setup.id,
       budget: setup.budget,
+      schemas: namesOf(setup.schema),
     });
     this.#receiver = new Receiver<R>({
       onHanded: (items, recordBytes) => this.#handleHanded(items, recordBytes),
       onFailed: (error) => this.#abortWith(error, AbortCode.handler),
       onEndSeen: () => this.#handleEndSeen(),
     });
+    this.#receiver.decode = decodeWith(setup.schema);
     this.#driver = new Driver(core, this.#machine, this.#limits.receiveWindow, {
       onEvent: (event) => this.#handleEvent(event),
       onLinkDown: (error, wanted) => this.#handleLinkDown(error, wanted),
       onRound: () => this.#handleRound(),
     });
-    this.#sender = new Sender<S>(core, this.#machine, this.#driver, this.#limits);
+    const encoder = setup.schema.send?.messages.encoder(copyInto(core)) ?? null;
+    this.#sender = new Sender<S>(core, this.#machine, this.#driver, this.#limits, encoder);
   }
 
   /** For logs; never the resume key. The acceptor chooses it, the initiator takes it over with the first link (extended). */
@@ -523,26 +526,26 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   // ================================================================== the seed's names
 
   /**
-   * Decodes received items with `plan` from now on.
+   * Decodes received items with `plan`: for a peer that writes another version and cannot say so, as in the base profile.
    * @throws ConduitError CONDUIT_OPTIONS once an item was received.
    */
   withMessagePlan<T>(plan: MessagePlan<T>): StableConduit<S, T, D> {
     if (this.#receiver.receivedItems > 0) throw optionsError("withMessagePlan() after an item was received");
-    this.#receiver.decode = (item) => plan.decode(item) as unknown as R;
+    this.#receiver.decode = (chunk, start, end) => plan.decode(chunk, start, end) as unknown as R;
     return this as unknown as StableConduit<S, T, D>;
   }
 
   /** The two directions as objects of their own. */
   split(): { tx: ConduitTx<S>; rx: ConduitRx<R> } {
     return {
-      tx: new ConduitTx<S>(this as unknown as StableConduit<S>),
+      tx: new ConduitTx<S>(this.#sender, (wait) => this.end(wait)),
       rx: new ConduitRx<R>(this as unknown as StableConduit<never, R>),
     };
   }
 
   // ================================================================== links
 
-  #connect(source: LinkSource, options: ConnectOptions, connectTimeoutMs: number): void {
+  #connect(source: LinkSource, options: ConnectOptions<S, R>, connectTimeoutMs: number): void {
     const { signal, credentials, retry = {} } = options;
     if (signal?.aborted) return this.abort(signal.reason);
     const onAbort = () => {
@@ -652,7 +655,9 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
       case "open":
         return this.#handleOpen(event.resumed, event.replayed);
       case "volatile":
-        return this.#listeners.emit("volatile", event.item as unknown as R);
+        return this.#handleVolatile(event.item);
+      case "schema":
+        return this.#handleSchema(event.text);
       case "peer-ended":
         return this.#receiver.end(null);
       case "goaway":
@@ -663,6 +668,31 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
       case "finished":
         return this.#handleFinished(event.error, event.undelivered);
     }
+  }
+
+  /** The peer writes another version of what this side reads: from now on through a plan [ext.schema]. */
+  #handleSchema(text: string): void {
+    const { recv, decode = "owned" } = this.#schema;
+    if (!recv || text === this.#peerSchema) return;
+    try {
+      this.#receiver.decode = recv.messages.decoderOf(text, decode);
+      this.#peerSchema = text;
+    } catch (cause) {
+      const { message } = cause as ConduitError;
+      this.#abortWith(new ConduitError("CONDUIT_SCHEMA", "peer", message, { cause }), AbortCode.schema);
+    }
+  }
+
+  #handleVolatile(bytes: Bytes): void {
+    const { decode } = this.#receiver;
+    if (decode === null) return this.#listeners.emit("volatile", bytes as unknown as R);
+    let item: R;
+    try {
+      item = decodeItem(decode, bytes, 0, bytes.length);
+    } catch (error) {
+      return this.#abortWith(error as ConduitError, AbortCode.handler);
+    }
+    this.#listeners.emit("volatile", item);
   }
 
   #handleOpen(resumed: boolean, replayed: number): void {
@@ -730,7 +760,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   #handleFinished(error: ConduitError | null, undelivered: { items: Bytes[]; firstUnsent: number }): void {
     const close: Close<S> = error
-      ? { clean: false, error, undelivered: undeliveredOf<S>(undelivered) }
+      ? { clean: false, error, undelivered: undeliveredOf<S>(undelivered, this.#schema) }
       : { clean: true };
     this.#close = close;
     this.#onFinished?.(close);

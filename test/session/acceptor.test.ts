@@ -9,6 +9,7 @@ import {
   Attachment,
   type AuthorizeRequest,
   type Bytes,
+  type ConnectOptions,
   connect,
   type Grant,
   type LinkServer,
@@ -57,7 +58,7 @@ const QUICK = { retry: { baseMs: 1, capMs: 10 } };
 
 type Request = AuthorizeRequest<Uint8Array, Bytes, unknown>;
 
-async function client(acceptor: Service, options: Parameters<typeof connect>[1] = {}): Promise<Conduit> {
+async function client(acceptor: Service, options: ConnectOptions = {}): Promise<Conduit> {
   return track(await connect<Uint8Array, Bytes>(sourceFor(portOf(acceptor)), { ...QUICK, ...options }));
 }
 

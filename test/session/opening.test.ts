@@ -390,7 +390,10 @@ describe("the seed's names", () => {
 
   test("withMessagePlan() decodes what is received, and comes too late after the first item", async () => {
     const { client, server } = await session();
-    const plan = { decode: (item: Bytes) => JSON.parse(text(item)!) as { n: number } };
+    const plan = {
+      decode: (chunk: Uint8Array, start: number, end: number) =>
+        JSON.parse(text(chunk.subarray(start, end))!) as { n: number },
+    };
     const decoding = server.withMessagePlan(plan);
     client.send(bytes('{"n":1}'));
     client.send(bytes('{"n":2}'));
@@ -404,7 +407,9 @@ describe("the seed's names", () => {
 
   test("an item that cannot be decoded ends the session with CONDUIT_DECODE and is not acknowledged [ack.cumulative]", async () => {
     const { client, server } = await session();
-    const decoding = server.withMessagePlan({ decode: (item: Bytes) => JSON.parse(text(item)!) as unknown });
+    const decoding = server.withMessagePlan({
+      decode: (chunk, start, end) => JSON.parse(text(chunk.subarray(start, end))!) as unknown,
+    });
     client.send(bytes("1"));
     client.send(bytes("{"));
     expect(await decoding.recv()).toBe(1);
