@@ -2,7 +2,15 @@
 // schema make of each other.
 import { describe, expect, expectTypeOf, test } from "vitest";
 import { type ChaosProxy, startChaosProxy } from "../../examples/demo/chaos-proxy.js";
-import { connect, type Limits, listen, type Schemas, type StableConduit, tcp } from "../../src/node.js";
+import {
+  connect,
+  type Limits,
+  listen,
+  type MessageSchema,
+  type Schemas,
+  type StableConduit,
+  tcp,
+} from "../../src/node.js";
 import {
   buildPlan,
   bytes,
@@ -214,6 +222,31 @@ describe("two versions of a schema", () => {
     expect(close.error.message).toContain("A.a");
     expect([...close.undelivered]).toEqual([{ a: 1 }]);
   });
+
+  test.each([
+    ["no JSON", "{"],
+    ["no schema", '{"kind":"cat"}'],
+    ["nested too deep", `${'{"kind":"list","element":'.repeat(5_000)}{"kind":"u8"}${"}".repeat(5_000)}`],
+  ])(
+    "a peer's schema that is %s ends the session with CONDUIT_SCHEMA, and costs nothing else [ext.schema]",
+    async (_, text) => {
+      const { messages } = u32;
+      const liar: MessageSchema<number> = {
+        messages: {
+          fingerprint: "another",
+          text,
+          encoder: (copy) => messages.encoder(copy),
+          decoder: (mode) => messages.decoder(mode),
+          decoderOf: (writer, mode) => messages.decoderOf(writer, mode),
+        },
+      };
+      const { server, client } = await typed({ client: { send: liar }, server: { recv: u32 } });
+      const closes = await Promise.all([server.closed, client.closed]);
+      for (const close of closes) {
+        expect(close).toMatchObject({ clean: false, error: { code: "CONDUIT_SCHEMA" } });
+      }
+    },
+  );
 
   test("are translated by a plan where the peer cannot say what it writes", async () => {
     const { client, server } = await typed({
