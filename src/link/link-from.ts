@@ -62,8 +62,6 @@ class CustomLink implements Link {
   #started = false;
   #sending = false;
   #ending = false;
-  /** The transport's end() was called. */
-  #ended = false;
   #paused = false;
   /** The transport is closed and not used any more. */
   #over = false;
@@ -147,10 +145,8 @@ class CustomLink implements Link {
   }
 
   #endTransport(): void {
-    if (this.#transport.end === undefined || !this.#started) return this.#close();
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#call(() => this.#transport.end?.());
+    if (this.#transport.end === undefined || !this.#started) this.#close();
+    else this.#call(() => this.#transport.end?.());
   }
 
   readonly #onSent = (): void => {

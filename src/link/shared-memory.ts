@@ -304,8 +304,7 @@ class SharedMemoryLink implements Link {
   }
 
   #setState(state: number): void {
-    Atomics.store(this.#words, this.#own + STATE, state);
-    this.#ringBell();
+    if (Atomics.exchange(this.#words, this.#own + STATE, state) !== state) this.#ringBell();
   }
 
   /** There may be something to do for the other side. */

@@ -199,9 +199,7 @@ class WebSocketTransport implements Transport {
     socket.addEventListener("error", (event: ErrorEvent) => {
       this.error ??= event.error ?? (event.message ? new Error(event.message) : undefined);
     });
-    socket.addEventListener("close", ({ code, reason, wasClean }: CloseEvent) => {
-      // A clean close comes behind everything that was queued.
-      if (wasClean) this.#settle();
+    socket.addEventListener("close", ({ code, reason }: CloseEvent) => {
       clearTimeout(this.#poll);
       this.#inbox.closed(closeError(code, reason, this.error));
     });
@@ -240,13 +238,9 @@ class WebSocketTransport implements Transport {
     if (this.#drained === null) return true;
     if (this.socket.bufferedAmount > MAX_BUFFERED_BYTES) return false;
     clearTimeout(this.#poll);
-    this.#settle();
-    return true;
-  }
-
-  #settle(): void {
-    this.#drained?.();
+    this.#drained();
     this.#drained = null;
+    return true;
   }
 }
 

@@ -302,6 +302,18 @@ export function linkContract(name: string, expected: Expected, make: () => Promi
         await b.until(() => b.received === 5);
       });
 
+      test("keeps the peer's end behind its bytes while paused", async () => {
+        const { a, b } = await started();
+        b.pause();
+        a.write(Buffer.from("last"));
+        a.write(Buffer.from(" words")).end();
+        await quiet(a, b);
+        expect(b.closings).toEqual([]);
+        b.resume();
+        await b.closedOnce();
+        expect(b.all.toString()).toBe("last words");
+      });
+
       test("resume() before start() loses nothing", async () => {
         const { a, b } = await fresh();
         a.start().write(Buffer.from("early"));

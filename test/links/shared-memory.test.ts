@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { sharedMemory } from "../../src/link/shared-memory.js";
+import { Random, seeds } from "../wasm/random.js";
 import { End, type Ends, linkContract } from "./contract.js";
 import { dial, failure, Listener } from "./sockets.js";
 
@@ -39,6 +40,7 @@ const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   vi.unstubAllGlobals();
   vi.restoreAllMocks();
+  vi.useRealTimers();
   for (const clean of cleanups.splice(0)) await clean();
 });
 
@@ -145,22 +147,70 @@ describe("sharedMemory()", () => {
     expect(b.all.equals(Buffer.concat(expected))).toBe(true);
   });
 
-  test("leaves other tasks their turn while it reads", async () => {
-    const { a, b } = await ends();
-    const total = 1 << 26;
-    const piece = new Uint8Array(1 << 16);
-    a.onWritten = () => {
-      if (a.reported * piece.length < total) a.write(piece);
-    };
+  test.for(seeds(1))(
+    "a ring that is full to the brim takes no more than it has room for, seed %i",
+    async (seed) => {
+      const random = new Random(seed);
+      const { a, b } = await ends();
+      a.start();
+      b.start();
+      const source = random.bytes(300_000);
+      for (let round = 0; round < 300; round++) {
+        b.pause();
+        b.chunks.length = 0;
+        const expected: Uint8Array[] = [];
+        const sizes = [65_000, 65_000, 65_000, random.between(64_000, 66_000)];
+        for (let i = 0; i < 60; i++) sizes.push(random.between(0, 60));
+        for (const size of sizes) {
+          const phase = random.between(0, 8);
+          expected.push(source.subarray(phase, phase + size));
+          a.write(expected.at(-1)!);
+        }
+        const received = b.received + sizes.reduce((sum, size) => sum + size);
+        b.resume();
+        await b.until(() => b.received === received || b.closings.length > 0);
+        expect(b.all.equals(Buffer.concat(expected)), `round ${round}`).toBe(true);
+      }
+    },
+  );
+
+  test("what comes while a side is about to sleep wakes it, an end too", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }); // lingering would bring the end in any case
+    const { a, b, memory } = await ends();
     a.start();
     b.start();
-    let receivedAtTimer = -1;
-    setTimeout(() => {
-      receivedAtTimer = b.received;
-    });
-    for (let i = 0; i < 4; i++) a.write(piece);
-    await b.until(() => b.received >= total);
-    expect(receivedAtTimer).toBeGreaterThanOrEqual(0);
+    await new Promise(setImmediate);
+    // The other thread is as fast as can be: it writes just before, and just after, the word is set that asks to be woken.
+    const real = Atomics;
+    let armed = 0;
+    const store = (words: Int32Array, index: number, value: number) => {
+      const sleeps = words.buffer === memory && index === 96 + 64 && value === 1;
+      if (sleeps && armed-- === 2) a.write(Uint8Array.of(1));
+      if (sleeps && armed === -1) a.end();
+      real.store(words, index, value);
+      if (sleeps && armed === 0) a.write(Uint8Array.of(2));
+      return value;
+    };
+    vi.stubGlobal("Atomics", Object.create(real, { store: { value: store } }));
+    armed = 2;
+    a.write(Uint8Array.of(0));
+    await b.closedOnce();
+    expect([...b.all]).toEqual([0, 1, 2]);
+  });
+
+  test("leaves other tasks their turn while it reads", async () => {
+    const { a, b } = await ends();
+    const piece = new Uint8Array(1 << 16);
+    let timer = false;
+    // Each block that is read brings the next one.
+    b.onChunk = () => {
+      if (!timer) a.write(piece);
+    };
+    a.start().write(piece);
+    b.start();
+    await new Promise((resolve) => setTimeout(resolve));
+    timer = true;
+    expect(b.received).toBeGreaterThanOrEqual(1 << 20);
   });
 
   test("memory that somebody else has overwritten is CONDUIT_LINK, not a wrong byte", async () => {

@@ -1,0 +1,45 @@
+// Copies out of shared memory.
+import { expect, test } from "vitest";
+import { ownedChunk, plainCopy, plainView } from "../../src/link/chunk.js";
+import { Random, seeds } from "../wasm/random.js";
+
+test.for(seeds(1))(
+  "plainCopy() copies every size at every alignment, from shared and plain memory, seed %i",
+  (seed) => {
+    const random = new Random(seed);
+    const shared = new Uint8Array(new SharedArrayBuffer(300_000));
+    shared.set(random.bytes(shared.length));
+    const plain = new Uint8Array(shared);
+    for (const size of [0, 1, 1_023, 1_024, 65_535, 65_536, 65_537, 131_080, 200_001]) {
+      for (let phase = 0; phase < 8; phase++) {
+        for (const memory of [shared, plain]) {
+          const bytes = memory.subarray(phase, phase + size);
+          const copy = plainCopy(bytes);
+          expect(Buffer.compare(copy, plain.subarray(phase, phase + size)), `${size} at ${phase}`).toBe(0);
+          expect(copy.buffer).toBeInstanceOf(ArrayBuffer);
+          expect(copy.buffer.byteLength).toBe(size);
+          expect(copy.buffer).not.toBe(memory.buffer);
+        }
+      }
+    }
+  },
+);
+
+test("plainView() copies what is shared and nothing else", () => {
+  const plain = new Uint8Array(10).subarray(2, 5);
+  expect(plainView(plain)).toBe(plain);
+  const shared = new Uint8Array(new SharedArrayBuffer(10)).fill(7);
+  const view = plainView(shared);
+  shared.fill(0);
+  expect([view, view.buffer]).toEqual([new Uint8Array(10).fill(7), expect.any(ArrayBuffer)]);
+});
+
+test("ownedChunk() takes over memory that the bytes fill, and copies views of something larger", () => {
+  const whole = Uint8Array.of(1, 2, 3);
+  expect(ownedChunk(whole).buffer).toBe(whole.buffer);
+  const part = ownedChunk(whole.subarray(1));
+  expect([part, part.buffer.byteLength]).toEqual([Uint8Array.of(2, 3), 2]);
+  const pooled = ownedChunk(Buffer.from("ab"));
+  expect([pooled, pooled.buffer.byteLength]).toEqual([Uint8Array.of(97, 98), 2]);
+  expect(Object.getPrototypeOf(ownedChunk(Buffer.alloc(100_000)))).toBe(Uint8Array.prototype);
+});
