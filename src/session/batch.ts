@@ -62,6 +62,11 @@ export class ChunkBatch<R> implements Batch<R> {
     for (let i = 0; i < this.length; i++) yield this.at(i);
   }
 
+  /** The same items, decoded otherwise. */
+  decodedBy(decode: Decode<R>): ChunkBatch<R> {
+    return new ChunkBatch(this.bytes, this.spans, this.recordBytes, decode, this.shared);
+  }
+
   detach(): { bytes: Bytes; spans: Uint32Array } {
     const { bytes, spans, shared } = this;
     const own = !shared && bytes.buffer.byteLength === bytes.byteLength;
@@ -69,7 +74,7 @@ export class ChunkBatch<R> implements Batch<R> {
   }
 }
 
-/** @throws ConduitError CONDUIT_DECODE: fatal, so that a bad item is neither lost silently nor replayed for ever [ack.cumulative]. */
+/** @throws ConduitError CONDUIT_DECODE */
 export function decodeItem<R>(decode: NonNullable<Decode<R>>, chunk: Bytes, start: number, end: number): R {
   try {
     return decode(chunk, start, end);
@@ -77,4 +82,9 @@ export function decodeItem<R>(decode: NonNullable<Decode<R>>, chunk: Bytes, star
     if (cause instanceof ConduitError) throw cause;
     throw new ConduitError("CONDUIT_DECODE", "peer", "an item cannot be decoded", { cause });
   }
+}
+
+/** What a bad item ends the session with: so it is neither lost silently nor replayed for ever [ack.cumulative]. */
+export function fatalDecodeError(cause: ConduitError): ConduitError {
+  return cause.fatal ? cause : new ConduitError("CONDUIT_DECODE", cause.blame, cause.message, { cause });
 }

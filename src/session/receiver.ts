@@ -4,7 +4,7 @@ import { MAX_OVERHEAD } from "../../assembly/abi.js";
 import { ConduitError, optionsError } from "../errors.js";
 import type { Bytes } from "../link/link.js";
 import type { ItemBatch } from "../proto/deframer.js";
-import { type Batch, ChunkBatch, type Decode } from "./batch.js";
+import { type Batch, ChunkBatch, type Decode, fatalDecodeError } from "./batch.js";
 import { type Deferred, deferred, type Wait, watchWait } from "./promises.js";
 
 export interface ReceiverHooks {
@@ -63,6 +63,17 @@ export class Receiver<R> {
   /** Batches that no consumer has taken. */
   get queuedBatches(): number {
     return this.#queue.length + (this.#joined ? 1 : 0);
+  }
+
+  /** Decodes with `decode` from the first item on, what waits already included. false = a consumer has had one. */
+  decodeAllWith(decode: Decode<R>): boolean {
+    const had = this.handedItems + this.#takenItems > 0 || this.#current !== null;
+    if (had || this.#busy || this.#delivering) return false;
+    this.decode = decode;
+    this.#queue.forEach((batch, i) => {
+      this.#queue[i] = batch.decodedBy(decode);
+    });
+    return true;
   }
 
   // ------------------------------------------------------------------ from the session
@@ -390,7 +401,7 @@ class JoinedBatch {
 }
 
 function handlerError(error: unknown): ConduitError {
-  if (error instanceof ConduitError && error.code === "CONDUIT_DECODE") return error;
+  if (error instanceof ConduitError && error.code === "CONDUIT_DECODE") return fatalDecodeError(error);
   return new ConduitError("CONDUIT_HANDLER", "local", "the consumer of this conduit failed", {
     cause: error,
   });

@@ -4,7 +4,7 @@ import type { Wait } from "./promises.js";
 import type { Sender } from "./sender.js";
 import type { StableConduit } from "./stable-conduit.js";
 
-/** An item that is encoded and has no seq yet; it can be sent once. */
+/** An item that is encoded and has no seq yet. Each sendPrepared() sends it as an item of its own. */
 export interface Prepared {
   readonly bytes: Bytes;
 }

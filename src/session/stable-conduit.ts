@@ -9,7 +9,7 @@ import { AbortCode } from "../proto/control.js";
 import type { ServerHello } from "../proto/handshake.js";
 import { type AttachedLink, Machine, type MachineEvent } from "../proto/machine.js";
 import { threadCore } from "../wasm/core.js";
-import { type Batch, decodeItem } from "./batch.js";
+import { type Batch, decodeItem, fatalDecodeError } from "./batch.js";
 import { Alarm, now, randomId } from "./clock.js";
 import { Driver } from "./driver.js";
 import { type ListenerOptions, Listeners } from "./events.js";
@@ -527,11 +527,15 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   /**
    * Decodes received items with `plan`: for a peer that writes another version and cannot say so, as in the base profile.
-   * @throws ConduitError CONDUIT_OPTIONS once an item was received.
+   * Items that wait for their consumer are decoded so, too.
+   * @throws ConduitError CONDUIT_OPTIONS once a consumer has had an item.
    */
   withMessagePlan<T>(plan: MessagePlan<T>): StableConduit<S, T, D> {
-    if (this.#receiver.receivedItems > 0) throw optionsError("withMessagePlan() after an item was received");
-    this.#receiver.decode = (chunk, start, end) => plan.decode(chunk, start, end) as unknown as R;
+    const decode = (chunk: Bytes, start: number, end: number) =>
+      plan.decode(chunk, start, end) as unknown as R;
+    if (!this.#receiver.decodeAllWith(decode)) {
+      throw optionsError("withMessagePlan() after a consumer had an item");
+    }
     return this as unknown as StableConduit<S, T, D>;
   }
 
@@ -690,7 +694,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     try {
       item = decodeItem(decode, bytes, 0, bytes.length);
     } catch (error) {
-      return this.#abortWith(error as ConduitError, AbortCode.handler);
+      return this.#abortWith(fatalDecodeError(error as ConduitError), AbortCode.handler);
     }
     this.#listeners.emit("volatile", item);
   }

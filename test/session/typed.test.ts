@@ -143,7 +143,11 @@ describe.each(PROFILES)("typed messages (%s)", (profile) => {
         ? server.recv()
         : server.closed.then((close) => Promise.reject(close.clean ? close : close.error)),
     );
-    expect(error.code).toBe(profile === "base" ? "CONDUIT_DECODE" : "CONDUIT_SCHEMA");
+    expect(error).toMatchObject({
+      code: profile === "base" ? "CONDUIT_DECODE" : "CONDUIT_SCHEMA",
+      blame: "peer",
+      fatal: true,
+    });
     expect(server.stats().handedItems).toBe(0);
   });
 
@@ -257,5 +261,26 @@ describe("two versions of a schema", () => {
     const translating = server.withMessagePlan(buildPlan(V1, V2));
     client.send(move(4, "old"));
     expect(await translating.recv()).toEqual({ player: 4, at: { x: 2, y: -4 }, speed: 1.5 });
+    // From the first item on, or not at all.
+    expect(thrown(() => server.withMessagePlan(buildPlan(V1, V2)))).toMatchObject({
+      code: "CONDUIT_OPTIONS",
+    });
+  });
+
+  test("are translated by a plan that comes when items have arrived already, as long as none was taken", async () => {
+    const { client, server } = await typed({
+      options: { profile: "base" },
+      client: { send: V1 },
+      server: { recv: V2 },
+    });
+    // One chunk each, more than the receiver keeps as they are.
+    for (let i = 0; i < 20; i++) {
+      client.send(move(i));
+      await until(() => server.stats().receivedItems === i + 1);
+    }
+    const translating = server.withMessagePlan(buildPlan(V1, V2));
+    for (let player = 0; player < 20; player++) {
+      expect(await translating.recv()).toMatchObject({ player, speed: 1.5 });
+    }
   });
 });
