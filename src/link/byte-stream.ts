@@ -24,7 +24,7 @@ class ByteStreamLink implements Link {
   #paused = false;
   #ending = false;
   /** The socket is closed: `closed` is due. */
-  #over = false;
+  #over: boolean;
   #error: Error | undefined;
   /** No event follows. */
   #done = false;
@@ -35,6 +35,7 @@ class ByteStreamLink implements Link {
   constructor(socket: Socket, info: LinkInfo) {
     this.#socket = socket;
     this.info = info;
+    this.#over = socket.closed; // one that was given to us late says nothing more
     // These stay for good: an error of a socket that nobody uses any more must not end the process.
     socket.on("error", (error) => {
       this.#error ??= error;

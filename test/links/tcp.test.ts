@@ -330,6 +330,22 @@ describe("tcp() with TLS", () => {
   });
 });
 
+describe("tcp.link()", () => {
+  test("tells at once that a socket had been closed before it was given", async () => {
+    const server = net.createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
+    closeLater.push(server);
+    await once(server, "listening");
+    const socket = net.connect((server.address() as net.AddressInfo).port, "127.0.0.1");
+    socket.on("error", () => {}).resume();
+    await once(socket, "close");
+    const closed = vi.fn();
+    tcp.link(socket).start({ bytes() {}, written() {}, closed });
+    expect(closed).not.toHaveBeenCalled();
+    await Promise.resolve();
+    expect(closed).toHaveBeenCalledOnce();
+  });
+});
+
 describe("tcp.server()", () => {
   test("gives a TLS handshake 10 seconds, where Node's default is 120", () => {
     const made = vi.spyOn(tls, "createServer");
