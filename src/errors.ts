@@ -70,7 +70,12 @@ export function violation(rule: string, what: string): ConduitError {
 
 /** A link failed; the session goes on and the next attempt may do better. */
 export function linkError(what: string, cause?: unknown): ConduitError {
-  return new ConduitError("CONDUIT_LINK", "link", what, { fatal: false, cause });
+  const error = new ConduitError("CONDUIT_LINK", "link", what, { fatal: false, cause });
+  // A stack that nobody has looked at holds the objects of its frames. A session keeps this error for as long as it has
+  // no link, and would keep the dead link and its socket with it.
+  error.stack = `${error.name}: ${what}`;
+  if (cause instanceof Error) void cause.stack;
+  return error;
 }
 
 /** The session cannot go on and nobody misbehaved (or nobody that is still there). */

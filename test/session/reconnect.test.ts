@@ -7,6 +7,7 @@ import {
   type Bytes,
   type ConduitError,
   connect,
+  type Link,
   type LinkSource,
   pair,
   StableConduit,
@@ -19,6 +20,7 @@ import {
   Counter,
   cleanSlate,
   failure,
+  heldBytes,
   lost,
   numbered,
   PROFILES,
@@ -696,4 +698,25 @@ test("a captive portal on the way is a failed attempt, and the session goes on b
   await until(() => real.payloads.length > 2);
   expect(real.payloads[2].toString()).toContain("kept");
   conduit.abort();
+});
+
+test("a session that waits for its next link holds nothing of the dead one", async () => {
+  let dead: WeakRef<Link> | undefined;
+  const acceptor = await service();
+  const source: LinkSource = {
+    async nextLink() {
+      if (dead) return new Promise(() => {});
+      const [near, far] = pair();
+      dead = new WeakRef(near);
+      acceptor.accept(far);
+      setTimeout(() => far.destroy(), 20);
+      return Attachment.initiator(near);
+    },
+  };
+  const conduit = track(await connect(source));
+  await until(() => conduit.status.state === "reconnecting");
+  await until(() => {
+    heldBytes(); // collects garbage
+    return dead?.deref() === undefined;
+  });
 });
