@@ -1,18 +1,19 @@
 // The item that both ends exchange, as rust-peer/src/bin/peer.rs declares it. Postcard by hand, so that these tests
-// stand on nothing that they test.
+// stand on nothing that they test; typed.test.ts has its schema.
+import { isDeepStrictEqual } from "node:util";
+
 export interface Item {
   sender: number;
   number: number;
   body: Uint8Array;
-  note: Note | null;
+  note?: Note;
 }
 
 export interface Note {
   text: string;
   at: [number, number];
   tags: string[];
-  /** null = Kind::Plain, else the level of Kind::Urgent. */
-  urgent: number | null;
+  kind: { type: "Plain" } | { type: "Urgent"; level: number };
 }
 
 const encoder = new TextEncoder();
@@ -20,7 +21,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** The item that every sender of these tests sends as its `number`th. */
 export function itemOf(sender: number, number: number, size: number, withNote = false): Item {
-  return { sender, number, body: bodyOf(number, size), note: withNote ? noteOf(number) : null };
+  return { sender, number, body: bodyOf(number, size), note: withNote ? noteOf(number) : undefined };
 }
 
 function noteOf(number: number): Note {
@@ -28,7 +29,7 @@ function noteOf(number: number): Note {
     text: `note \u2116 ${number}`,
     at: [-number | 0, number / 4],
     tags: Array.from({ length: number % 4 }, (_, i) => `tag-${i}`),
-    urgent: number % 2 === 0 ? null : number & 0xff,
+    kind: number % 2 === 0 ? { type: "Plain" } : { type: "Urgent", level: number & 0xff },
   };
 }
 
@@ -54,8 +55,8 @@ export function encodeItem({ sender, number, body, note }: Item): Uint8Array {
     out.f64(note.at[1]);
     out.varint(note.tags.length);
     for (const tag of note.tags) out.bytes(encoder.encode(tag));
-    out.byte(note.urgent === null ? 0 : 1);
-    if (note.urgent !== null) out.byte(note.urgent);
+    out.byte(note.kind.type === "Plain" ? 0 : 1);
+    if (note.kind.type === "Urgent") out.byte(note.kind.level);
   } else {
     out.byte(0);
   }
@@ -65,13 +66,15 @@ export function encodeItem({ sender, number, body, note }: Item): Uint8Array {
 /** @throws Error for bytes that are no item */
 export function decodeItem(bytes: Uint8Array): Item {
   const input = new Reader(bytes);
-  const item: Item = { sender: input.varint(), number: input.varint(), body: input.bytes(), note: null };
+  const item: Item = { sender: input.varint(), number: input.varint(), body: input.bytes() };
   if (input.byte() === 1) {
     const text = decoder.decode(input.bytes());
     const zigzag = input.varint();
     const at: [number, number] = [zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2, input.f64()];
     const tags = Array.from({ length: input.varint() }, () => decoder.decode(input.bytes()));
-    item.note = { text, at, tags, urgent: input.byte() === 0 ? null : input.byte() };
+    const kind: Note["kind"] =
+      input.byte() === 0 ? { type: "Plain" } : { type: "Urgent", level: input.byte() };
+    item.note = { text, at, tags, kind };
   }
   input.end();
   return item;
@@ -85,8 +88,7 @@ export class Tally {
   corrupt = 0;
   readonly #next = new Map<number, number>();
 
-  count(bytes: Uint8Array): void {
-    const item = decodeItem(bytes);
+  count(item: Item): void {
     const next = this.#next.get(item.sender) ?? 0;
     this.received++;
     if (item.number < next) {
@@ -101,7 +103,7 @@ export class Tally {
 
 function isWhole({ number, body, note }: Item): boolean {
   if (Buffer.compare(body, bodyOf(number, body.length)) !== 0) return false;
-  return note === null || JSON.stringify(note) === JSON.stringify(noteOf(number));
+  return note === undefined || isDeepStrictEqual(note, noteOf(number));
 }
 
 class Writer {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { voxSource } from "../../examples/vox-service/vox-source.js";
 import { connect } from "../../src/node.js";
-import { encodeItem, itemOf, Tally } from "./item.js";
+import { decodeItem, encodeItem, itemOf, Tally } from "./item.js";
 import { RustPeer } from "./rust-peer.js";
 
 test("a link source may speak vox's transport prologue on each link before the conduit begins", async () => {
@@ -14,7 +14,7 @@ test("a link source may speak vox's transport prologue on each link before the c
     conduit.send(encodeItem(itemOf(0, i, 16, true)));
   }
   for await (const item of conduit) {
-    tally.count(item);
+    tally.count(decodeItem(item));
     if (tally.received === 1_000) break;
   }
   expect(tally).toMatchObject({ lost: 0, repeated: 0, corrupt: 0 });

@@ -9,14 +9,15 @@ import {
   connect,
   type Limits,
   listen,
+  type MessagePlan,
+  type Schemas,
   type StableConduit,
   tcp,
   unix,
 } from "../../src/node.js";
-import { encodeItem, itemOf, Tally } from "./item.js";
+import { decodeItem, encodeItem, type Item, itemOf, Tally } from "./item.js";
 import { type Report, RustPeer } from "./rust-peer.js";
 
-export type Conduit = StableConduit<Uint8Array, Bytes>;
 export type RustRole = "initiator" | "acceptor";
 export type Transport = "tcp" | "unix";
 
@@ -34,11 +35,27 @@ export type Cuts =
    */
   | { kind: "after-replay"; count: number; total: number };
 
-export interface SessionOptions {
+/** What items are for our conduit. */
+export interface Form<S, R> {
+  schema?: Schemas<S, R>;
+  /** For what the Rust peer writes. */
+  plan?: MessagePlan<R>;
+  /** What send() gets. */
+  of(item: Item): S;
+  /** Of what a batch gives. */
+  item(value: R): Item;
+}
+
+/** Bytes, and postcard by hand. */
+const BYTES: Form<Uint8Array, Bytes> = { of: encodeItem, item: decodeItem };
+
+export interface SessionOptions<S = Uint8Array, R = Bytes> {
   rust: RustRole;
   transport: Transport;
   seed?: number;
   limits?: Limits;
+  /** Default: bytes. */
+  form?: Form<S, R>;
 }
 
 export interface Traffic {
@@ -52,13 +69,14 @@ export interface Traffic {
   note?: boolean;
 }
 
-export class Session {
+export class Session<S = Uint8Array, R = Bytes> {
   readonly rust: RustRole;
   readonly tally = new Tally();
-  readonly conduit: Conduit;
+  readonly conduit: StableConduit<S, R>;
   readonly peer: RustPeer;
   readonly proxy: ChaosProxy;
-  readonly #acceptor: Acceptor<Uint8Array, Bytes, unknown> | null;
+  readonly #form: Form<S, R>;
+  readonly #acceptor: Acceptor<S, R, unknown> | null;
   readonly #directory: string;
   readonly #plan: CutPlan;
   #awaited: { count: number; resolve: () => void } | null = null;
@@ -66,18 +84,27 @@ export class Session {
   #expected = 0;
 
   private constructor(
-    parts: { conduit: Conduit; peer: RustPeer; proxy: ChaosProxy; directory: string; plan: CutPlan },
-    acceptor: Acceptor<Uint8Array, Bytes, unknown> | null,
+    parts: {
+      form: Form<S, R>;
+      conduit: StableConduit<S, R>;
+      peer: RustPeer;
+      proxy: ChaosProxy;
+      directory: string;
+      plan: CutPlan;
+    },
+    acceptor: Acceptor<S, R, unknown> | null,
   ) {
+    const { form } = parts;
+    this.#form = form;
     this.rust = acceptor === null ? "acceptor" : "initiator";
-    this.conduit = parts.conduit;
+    this.conduit = form.plan ? parts.conduit.withMessagePlan(form.plan) : parts.conduit;
     this.peer = parts.peer;
     this.proxy = parts.proxy;
     this.#directory = parts.directory;
     this.#plan = parts.plan;
     this.#acceptor = acceptor;
     this.conduit.onItems = (batch) => {
-      for (let i = 0; i < batch.length; i++) this.tally.count(batch.at(i));
+      for (let i = 0; i < batch.length; i++) this.tally.count(form.item(batch.at(i)));
       this.#plan.received(this.tally.received);
       if (this.#awaited && this.tally.received >= this.#awaited.count) this.#awaited.resolve();
     };
@@ -86,7 +113,14 @@ export class Session {
     this.peer.ongreeted = (link) => this.#plan.greeted(link);
   }
 
-  static async open({ rust, transport, seed = 1, limits }: SessionOptions): Promise<Session> {
+  static async open<S = Uint8Array, R = Bytes>({
+    rust,
+    transport,
+    seed = 1,
+    limits,
+    form = BYTES as unknown as Form<S, R>, // without a form there is nothing but the defaults of S and R
+  }: SessionOptions<S, R>): Promise<Session<S, R>> {
+    const { schema } = form;
     const directory = mkdtempSync(join(tmpdir(), "interop-"));
     const [near, far] = [join(directory, "near"), join(directory, "far")];
     const plan = new CutPlan(seed);
@@ -104,18 +138,19 @@ export class Session {
       );
       plan.proxy = proxy;
       const source = transport === "tcp" ? tcp({ host: "127.0.0.1", port: proxy.port }) : unix(near);
-      const conduit = await connect(source, { ...limits, retry: { baseMs: 2, capMs: 200 } });
-      return new Session({ conduit, peer, proxy, directory, plan }, null);
+      const conduit = await connect<S, R>(source, { ...limits, schema, retry: { baseMs: 2, capMs: 200 } });
+      return new Session({ form, conduit, peer, proxy, directory, plan }, null);
     }
     const server = transport === "tcp" ? tcp.server({ host: "127.0.0.1", port: 0 }) : unix.server(far);
-    const acceptor = await listen(server, limits);
+    const acceptor = await listen<S, R>(server, { ...limits, schema });
     const { address } = acceptor;
     const proxy = await proxyTo(typeof address === "string" ? { path: address } : address);
     plan.proxy = proxy;
     const peer = RustPeer.initiator(transport === "tcp" ? `tcp:127.0.0.1:${proxy.port}` : `unix:${near}`);
     const { value } = await acceptor[Symbol.asyncIterator]().next();
     await peer.open;
-    return new Session({ conduit: value as Conduit, peer, proxy, directory, plan }, acceptor);
+    const conduit = value as StableConduit<S, R>;
+    return new Session({ form, conduit, peer, proxy, directory, plan }, acceptor);
   }
 
   /** From now on links are cut like this; with null no more. */
@@ -168,7 +203,7 @@ export class Session {
     const { conduit } = this;
     for (const end = this.#sent + count; this.#sent < end; this.#sent++) {
       if (conduit.congested) await conduit.drained();
-      conduit.send(encodeItem(itemOf(0, this.#sent, size, note)));
+      conduit.send(this.#form.of(itemOf(0, this.#sent, size, note)));
     }
   }
 
