@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 const manifest = JSON.parse(readFileSync("package.json", "utf8"));
 
 it("every entry has JavaScript and types", () => {
-  const entries = [manifest.exports["."], manifest.exports["./node"], manifest.exports["./ws"]];
+  const entries = [".", "./node", "./ws", "./schema"].map((entry) => manifest.exports[entry]);
   for (const { types, default: code } of entries) {
     expect(existsSync(types), types).toBe(true);
     expect(existsSync(code), code).toBe(true);
@@ -14,7 +14,9 @@ it("every entry has JavaScript and types", () => {
 });
 
 it.each([
-  ["index.js", /^\.\//],
+  // Plain bytes do not pay for typed messages.
+  ["index.js", /^\.\/(?!.*schema)/],
+  ["schema.js", /^\.\//],
   ["node.js", /^(\.\/|node:)/],
   ["ws.js", /^(\.\/|node:|ws$)/],
 ])("%s and what it loads import nothing but themselves and %s", (entry, allowed) => {
