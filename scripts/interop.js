@@ -87,6 +87,6 @@ How cuts are placed where the Rust side sends: a cut within its hello or its rep
 told that a frame went out which no earlier link carried. Towards a Rust acceptor that sends nothing, links are cut at any byte, hellos included.
 
 Its sender can sleep through a reconnect: it starts to wait for the end of the reconnect after that was told, and wakes at the next one. Without
-[base.again] such a session stands still until something else cuts the link.
+[base.again] such a session stands still until something else cuts the link; with it, for \`probeMs\` or a few times that.
 `;
 }

@@ -280,8 +280,8 @@ const MUTANTS = {
     patches: [
       {
         file: "src/proto/machine.ts",
-        from: "const MAX_FRUITLESS_ASKS = 2;",
-        to: "const MAX_FRUITLESS_ASKS = 0;",
+        from: 'if (this.profile !== "base" || this.#links < 2',
+        to: 'if (this.profile !== "" || this.#links < 2',
       },
     ],
   },

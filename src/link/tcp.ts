@@ -64,7 +64,8 @@ interface Tcp {
   server(options: TcpServerOptions | net.Server | tls.Server): LinkServer;
   /**
    * A link over a socket of your own (TCP, TLS or unix) that is connected and on which something may have been said
-   * before. What it has received and nobody has read is the link's; from now on the socket belongs to the link.
+   * before. What it has received and nobody has read is the link's; from now on the socket belongs to the link, and
+   * nobody else may listen to its data (a listener for "readable" holds them up) or have called setEncoding().
    */
   link(socket: net.Socket): Link;
 }
@@ -133,7 +134,9 @@ function tcpLink(socket: net.Socket, keepaliveMs: number = LIMITS.keepaliveMs.de
 export function socketInfo(socket: net.Socket): LinkInfo {
   const { remoteAddress, remotePort } = socket;
   if (!(socket instanceof tls.TLSSocket))
-    return { transport: "tcp", encrypted: false, remoteAddress, remotePort };
+    return !socket.destroyed && socket.remoteFamily === undefined
+      ? { transport: "unix", encrypted: false }
+      : { transport: "tcp", encrypted: false, remoteAddress, remotePort };
   const certificate = socket.getPeerCertificate();
   return {
     transport: "tcp",

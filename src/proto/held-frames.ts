@@ -69,14 +69,14 @@ export class HeldFrames {
     return Math.min(...this.#frames.keys()) - 1;
   }
 
-  /** A link was given up for the gap at `missing`, and the next ones did not bring it yet. */
-  struckAt(missing: number): boolean {
-    return this.#struckSeq === missing;
+  /** How many links in a row were given up for the gap at `missing`. */
+  strikesAt(missing: number): number {
+    return missing === this.#struckSeq ? this.#strikes : 0;
   }
 
   /** A link is given up for the gap at `missing`. true = too many in a row were, without progress. */
   strike(missing: number): boolean {
-    this.#strikes = missing === this.#struckSeq ? this.#strikes + 1 : 1;
+    this.#strikes = this.strikesAt(missing) + 1;
     this.#struckSeq = missing;
     return this.#strikes >= MAX_STRIKES;
   }

@@ -134,16 +134,16 @@ export interface AttachedLink {
 const EARLY_ITEM_BYTES = 65_536;
 /** A run of ring bytes that is written at once: control records wait for at most two of them. */
 const MAX_WRITE_BYTES = 262_144;
-/** The same on a message link, where a part of a message is nothing: a slow link has to bring one within a keepalive's time, a bad one at all. */
-const MAX_MESSAGE_BYTES = 32_768;
+// The same on a message link, where a part of a message is nothing: each link begins with messages that a slow one brings
+// within a keepalive's time and a bad one brings at all, and doubles them with each ack.
+const FIRST_MESSAGE_BYTES = 16_384;
+const MAX_MESSAGE_BYTES = 131_072;
 /** An empty ring keeps its region so long. */
 const SHRINK_AFTER_MS = 1_000;
 /** How much of the window frames that are held out of order may take [recv.gap]. */
 const HELD_WINDOW_SHARE = 4;
-/** Since a link died by itself; each waits twice as long as the one before it [base.again]. */
-const MAX_ASKS = 6;
-/** So many that bring nothing new are enough [base.again]. */
-const MAX_FRUITLESS_ASKS = 2;
+/** Each waits twice as long as the one before it, so often at most [base.again]. */
+const MAX_ASK_DOUBLINGS = 6;
 /** A probe that brings no ack doubles the wait for the next one, so often at most [base.probe]. */
 const MAX_PROBE_DOUBLINGS = 6;
 const SEQS = 2 ** 32;
@@ -178,6 +178,7 @@ export class Machine {
   #hello: HelloReader | null = null;
   #refused: ConduitError | null = null; // REJECTED came; ABORT with the reason may follow
   #deframer: Deframer | null = null;
+  #messageBytes = FIRST_MESSAGE_BYTES;
   #parting = false; // the link is being given up: nothing more is written
   readonly #out: Bytes[] = []; // control records and hellos, before ring bytes
   #outBytes = 0;
@@ -212,10 +213,8 @@ export class Machine {
   #needSince = NEVER; // base: an ack is needed since then [base.probe]
   #fruitlessProbes = 0; // since the last ack
   #links = 0; // that were used, with or without a handshake
-  #lastWritten = 0;
-  #asks = 0; // links given up to ask again since one died by itself [base.again]
-  #fruitlessAsks = 0; // since an item came
-  #asking = false; // the last link was given up by ourselves
+  #asks = 0; // links given up to ask again since an item came [base.again]
+  #unlikeReference = false; // the peer offered the extended profile: it has not the reference's habits
   #lastAckAt = 0;
   #emptySince = NEVER;
 
@@ -361,6 +360,7 @@ export class Machine {
     this.#signal("attached");
     this.#closeLink();
     this.#useLink(link.framing, now);
+    this.#unlikeReference = link.hello.extended;
     if (serverHello) this.#queue(payloadFor(link.framing, encodeServerHello(serverHello)));
     if (serverHello || !this.#anyHanded) {
       this.#told();
@@ -395,7 +395,6 @@ export class Machine {
 
   /** The oldest write that pollTransmit() gave out is done. */
   handleWritten(now: number): void {
-    this.#lastWritten = now;
     if (this.#writes.shift() && !this.#freed) this.#releasing(() => this.ring.written());
     if (this.#state === "ended") this.#free();
     else this.#noteEmptyRing(now);
@@ -412,6 +411,8 @@ export class Machine {
       if (rest === null) return;
       chunk = rest;
     }
+    // A link that is ended is not paused any more: what would go beyond the window comes again on the next one.
+    if (this.#parting && this.wantsPause) this.#deframer = null;
     if (!this.#deframer || chunk.length === 0) return;
     const deframer = this.#deframer;
     deframer.push(chunk);
@@ -464,7 +465,7 @@ export class Machine {
     const records = batch.spans.length / 2;
     this.#unhandedBytes += batch.recordBytes;
     this.#unhandedRecords += records;
-    this.#fruitlessAsks = 0;
+    this.#asks = 0;
     if (this.#peerFin >= 0) return this.#fail(violation("ext.fin", "an item after the peer's end"));
     if (
       this.profile === "extended" &&
@@ -496,10 +497,10 @@ export class Machine {
     if (this.#held.size === 0) this.gaps++;
     if (!this.#held.full) this.#held.hold(deframer.gapSeq, deframer.gapItem, deframer.recordBytes);
     deframer.skip();
-    if (this.#gapAt === NEVER) this.#gapAt = now + this.#limits.gapTimeoutMs;
+    if (this.#gapAt === NEVER) this.#gapAt = now + this.#gapPatience;
     // What more than may be held came behind is lost, most likely, and a new link brings it. One that did not bring it
     // is read on without holding more: the missing item may be the last of the replay.
-    if (this.#held.full && !this.#held.struckAt(this.#field(RECV_NEXT))) {
+    if (this.#held.full && this.#held.strikesAt(this.#field(RECV_NEXT)) === 0) {
       this.#flush(deframer);
       this.#dropForGap();
     }
@@ -513,10 +514,15 @@ export class Machine {
       const frame = this.#held.take(seq);
       if (!frame) break;
       this.#setField(RECV_NEXT, seq + 1);
-      this.#gapAt = now + this.#limits.gapTimeoutMs; // what is still missing has its own time
+      this.#gapAt = now + this.#gapPatience; // what is still missing has its own time
       this.#receive(frame);
     }
     if (this.#held.size === 0) this.#gapAt = NEVER;
+  }
+
+  /** Twice as long on each link in a row: one that is slow, or long, may bring the missing item last. */
+  get #gapPatience(): number {
+    return this.#limits.gapTimeoutMs * 2 ** this.#held.strikesAt(this.#field(RECV_NEXT));
   }
 
   #dropForGap(): void {
@@ -726,7 +732,7 @@ export class Machine {
         this.bothEnded ? null : sessionLost("expired", "no new link came within graceMs [resume.grace]"),
       );
     }
-    if (this.#state === "open") {
+    if (this.#state === "open" && !this.#parting) {
       if (now >= this.#gapAt) {
         this.#gapAt = NEVER;
         this.#dropForGap();
@@ -786,23 +792,20 @@ export class Machine {
 
   // ------------------------------------------------------------------ asking again [base.again]
 
-  /** When a link that is not the first and on which the peer is silent is given up for another; NEVER when there was enough of that. */
+  /** When a link that is not the first and on which the peer is silent is given up for another. */
   #againAt(): number {
-    if (this.profile !== "base" || this.#links < 2) return NEVER;
-    if (this.#asks === MAX_ASKS || this.#fruitlessAsks === MAX_FRUITLESS_ASKS) return NEVER;
+    if (this.profile !== "base" || this.#links < 2 || this.#unlikeReference) return NEVER;
     if (this.wantsPause || this.#held.size > 0 || this.#writes.length > 0) return NEVER;
-    return Math.max(this.#lastHeard, this.#lastWritten) + this.#limits.probeMs * 2 ** this.#asks;
+    return this.#lastHeard + this.#limits.probeMs * 2 ** Math.min(this.#asks, MAX_ASK_DOUBLINGS);
   }
 
   #askAgain(): void {
     this.#asks++;
-    this.#fruitlessAsks++;
     this.#ask("what it may have kept back [base.again]");
   }
 
   /** Gives up a link that works, in good order, for what the peer says and sends on the next one. */
   #ask(what: string): void {
-    this.#asking = true;
     this.#drop(linkError(`a new link to learn from the peer ${what}`), true);
   }
 
@@ -905,7 +908,7 @@ export class Machine {
     }
     const bare = this.#framing === "message" && this.profile === "base";
     const most =
-      this.#framing === "message" ? Math.min(this.#maxMessage, MAX_MESSAGE_BYTES) : MAX_WRITE_BYTES;
+      this.#framing === "message" ? Math.min(this.#maxMessage, this.#messageBytes) : MAX_WRITE_BYTES;
     const view = this.ring.take(
       bare ? 1 : most,
       this.profile === "extended" ? (this.peer.receiveWindow ?? SEQS - 1) : SEQS - 1,
@@ -957,6 +960,7 @@ export class Machine {
   #useLink(framing: Framing, now: number): void {
     this.#links++;
     this.#framing = framing;
+    this.#messageBytes = FIRST_MESSAGE_BYTES;
     this.#parting = false;
     this.#linkUpAt = this.#lastHeard = now;
     this.#refused = null;
@@ -996,8 +1000,6 @@ export class Machine {
     this.#everOpen = true;
     this.#handshakeBy = this.#graceEndsAt = NEVER;
     this.#linkUpAt = this.#lastAckAt = now;
-    if (!this.#asking) this.#asks = this.#fruitlessAsks = 0;
-    this.#asking = false;
     if (!resumed && this.ring.largestItem > this.#maxSend) {
       const what = "an item sent before the peer's limits were known is larger than its maxFrameBytes";
       return this.#fail(new ConduitError("CONDUIT_FRAME_TOO_LARGE", "local", what));
@@ -1075,6 +1077,7 @@ export class Machine {
   #anyAcked = false;
 
   #noteAck(now: number): void {
+    this.#messageBytes = Math.min(this.#messageBytes * 2, MAX_MESSAGE_BYTES);
     this.#anyAcked = true;
     this.#lastAckAt = now;
     this.#needSince = NEVER;

@@ -149,6 +149,7 @@ export class Driver {
   }
 
   handleClosed(line: Line, error: ConduitError): void {
+    if (line.link === this.#parted) this.#parted = null;
     if (line !== this.#line) return;
     this.#down(line, error);
     this.#run();
@@ -257,8 +258,10 @@ export class Driver {
   ref(keepsAlive: boolean): void {
     this.#ref = keepsAlive;
     this.#alarm.ref(keepsAlive);
-    if (keepsAlive) this.#line?.link.ref();
-    else this.#line?.link.unref();
+    for (const link of [this.#line?.link, this.#parted]) {
+      if (keepsAlive) link?.ref();
+      else link?.unref();
+    }
   }
 }
 

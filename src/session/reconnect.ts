@@ -114,7 +114,8 @@ export class Reconnector {
     let error = lastError;
     let wait = this.#first || immediately ? 0 : Math.max(atLeastMs, this.#nextWait());
     for (;;) {
-      const final = this.#finalError(error);
+      // A link that we gave up ourselves for a new one is no failure to be asked about.
+      const final = immediately && error === lastError ? null : this.#finalError(error);
       if (final) return this.#giveUp(final);
       wait = Math.min(wait, this.#patienceMs(), MAX_TIMEOUT_MS);
       if (wait > 0) {

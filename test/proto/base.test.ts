@@ -196,13 +196,34 @@ describe("duplicates and gaps", () => {
     for (let links = 1; links <= 3; links++) {
       wired.bytes(framed(frame(3, "d")));
       expect(wired.ended).toBeUndefined();
-      wired.wait(40);
+      // Each link has twice the time of the one before: the missing item may come last.
+      wired.events.length = 0;
+      wired.wait(40 * 2 ** (links - 1) - 1);
+      expect(wired.dropped).toBeUndefined();
+      wired.wait(1);
       if (links === 3) break;
+      expect(wired.dropped).toBeDefined();
       wired.down().up();
       wired.bytes(framed(hello("VOSH", { resumeKey: key(1) })));
     }
     expect(wired.ended).toMatchObject({ code: "CONDUIT_SESSION_LOST", reason: "gap" });
     expect(wired.ended!.message).toContain("items 0 to 2");
+  });
+
+  it("cost a link once, however long it takes to end [recv.gap]", () => {
+    const wired = baseInitiator({ gapTimeoutMs: 40, probeMs: 50 }).bytes(framed(frame(1, "b")));
+    wired.wait(5_000);
+    expect(wired.machine.gapResumes).toBe(1);
+    expect(wired.events.filter(({ type }) => type === "drop")).toHaveLength(1);
+  });
+
+  it("leave the window as it is on a link that is ended and cannot be paused [ext.window] [recv.gap]", () => {
+    const wired = baseInitiator({ gapTimeoutMs: 40, receiveWindow: 65_536, maxFrameBytes: 16_384 });
+    wired.bytes(framed(frame(0, "a")), framed(frame(2, "c"))).wait(41);
+    expect(wired.dropped).toBeDefined();
+    const large = "x".repeat(16_000);
+    for (let seq = 1; seq < 100; seq++) wired.bytes(framed(frame(seq, large)));
+    expect(wired.machine.unhandedBytes).toBeLessThan(65_536 + 2 * 16_384);
   });
 
   it("do not end the session while there is progress between them [recv.gap]", () => {
@@ -355,7 +376,7 @@ describe("a probe", () => {
     const wired = baseInitiator({ probeMs: 100 }).send("a");
     wired.machine.wantAck(1);
     const waits: number[] = [];
-    for (let links = 0; links < 6; links++) {
+    for (let links = 0; links < 8; links++) {
       wired.out();
       wired.events.length = 0;
       const from = wired.now;
@@ -364,7 +385,7 @@ describe("a probe", () => {
       wired.down().up();
       wired.bytes(framed(hello("VOSH", { resumeKey: key(2) })));
     }
-    expect(waits).toEqual([100, 100, 200, 200, 400, 800]);
+    expect(waits).toEqual([100, 100, 200, 200, 400, 400, 800, 800]);
   });
 });
 
@@ -377,18 +398,53 @@ describe("a resumed link", () => {
   };
   const resumed = () => resume(baseInitiator({ probeMs: 100 }).bytes(framed(frame(0, "x"))));
 
-  it("is replaced when the peer falls silent on it for probeMs, twice and no more [base.again]", () => {
-    const wired = resumed().wait(99);
+  const silence = (wired: Wired): number => {
+    const from = wired.now;
+    while (!wired.dropped) wired.wait(1);
+    return wired.now - from;
+  };
+
+  it("is replaced when the peer falls silent on it for probeMs, after twice the time each time, up to 64 times [base.again]", () => {
+    const wired = resumed();
+    const waits: number[] = [];
+    for (let links = 0; links < 9; links++) {
+      waits.push(silence(wired));
+      expect(wired.events.at(-1)).toMatchObject({ type: "drop", graceful: true });
+      resume(wired);
+    }
+    expect(waits).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 6_400, 6_400]);
+  });
+
+  it("that dies by itself changes nothing of that, or two sides that ask would never stop; a new item does [base.again]", () => {
+    const wired = resumed();
+    silence(wired);
+    resume(resume(wired));
+    expect(silence(wired)).toBe(200);
+    resume(wired).bytes(framed(frame(0, "x"))); // a duplicate
+    expect(silence(wired)).toBe(400);
+    resume(wired).bytes(framed(frame(1, "y")));
+    expect(silence(wired)).toBe(100);
+  });
+
+  it("is replaced although this side goes on writing [base.again]", () => {
+    const wired = resumed();
+    for (let i = 0; i < 3; i++) {
+      wired.wait(30).send("beat");
+      wired.out();
+    }
     expect(wired.dropped).toBeUndefined();
-    wired.bytes(framed(frame(0, "x"))).wait(99);
-    expect(wired.dropped).toBeUndefined();
-    wired.wait(2);
-    expect(wired.events.at(-1)).toMatchObject({ type: "drop", graceful: true });
-    expect(resume(wired).wait(199).dropped).toBeUndefined();
-    expect(wired.wait(2).dropped).toBeDefined();
-    expect(resume(wired).wait(100_000).dropped).toBeUndefined();
-    // A link that dies by itself begins it anew.
-    expect(resume(wired).wait(101).dropped).toBeDefined();
+    expect(wired.wait(11).dropped).toBeDefined();
+  });
+
+  it("is left alone when the peer offered more than the base profile [base.again]", () => {
+    const machine = new Wired("acceptor", "base", { probeMs: 100 });
+    machine.attach({ extended: true }).down();
+    machine.attach({ extended: true, resumeKey: key(0x70) });
+    expect(machine.wait(100_000).dropped).toBeUndefined();
+    const other = new Wired("acceptor", "base", { probeMs: 100 });
+    other.attach({ extended: false }).down();
+    other.attach({ extended: false, resumeKey: key(0x70) });
+    expect(other.wait(101).dropped).toBeDefined();
   });
 
   it("is left alone as long as something is being written to it [base.again]", () => {
@@ -396,8 +452,7 @@ describe("a resumed link", () => {
     expect(wired.machine.pollTransmit(wired.now)).not.toBeNull();
     expect(wired.wait(1_000).dropped).toBeUndefined();
     wired.machine.handleWritten(wired.now);
-    expect(wired.wait(99).dropped).toBeUndefined();
-    expect(wired.wait(2).dropped).toBeDefined();
+    expect(wired.wait(1).dropped).toBeDefined();
   });
 
   it("is left alone when it is the session's first [base.again]", () => {
