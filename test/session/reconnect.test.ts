@@ -7,7 +7,6 @@ import {
   type Bytes,
   type ConduitError,
   connect,
-  type Link,
   type LinkSource,
   pair,
   StableConduit,
@@ -701,19 +700,20 @@ test("a captive portal on the way is a failed attempt, and the session goes on b
 });
 
 test("a session that waits for its next link holds nothing of the dead one", async () => {
-  let dead: WeakRef<Link> | undefined;
   const acceptor = await service();
+  const proxy = await proxyFor(acceptor);
+  const links = sourceFor(proxy.port);
+  let dead: WeakRef<object> | undefined;
   const source: LinkSource = {
-    async nextLink() {
+    async nextLink(attempt) {
       if (dead) return new Promise(() => {});
-      const [near, far] = pair();
-      dead = new WeakRef(near);
-      acceptor.accept(far);
-      setTimeout(() => far.destroy(), 20);
-      return Attachment.initiator(near);
+      const attachment = await links.nextLink(attempt);
+      dead = new WeakRef(attachment.link);
+      return attachment;
     },
   };
   const conduit = track(await connect(source));
+  proxy.cutAll();
   await until(() => conduit.status.state === "reconnecting");
   await until(() => {
     heldBytes(); // collects garbage
