@@ -32,6 +32,7 @@ test("who comes to the typed chat reads what was said before, then what the othe
   cleanups.push(() => proxy.close());
 
   const ann = await enter("ann", port);
+  await server.until(/ann has come/);
   ann.type("is anybody here?");
   const bob = await enter("bob", String(proxy.port), ann);
   for (let i = 0; i < 40; i++) {
@@ -76,8 +77,9 @@ test("the typed chat goes on after its server was killed: what nobody confirmed 
   await ann.until(/waiting for the server/);
   ann.type("in between");
 
-  await startServer(port);
-  await ann.until(/the server has gone/);
+  const { server: next } = await startServer(port);
+  await next.until(/ann has come/);
+  expect(ann.stderr).toContain("the server has gone");
   const bob = await enter("bob", port, ann);
   await bob.until(/ann: in between\n/);
   ann.endInput();
@@ -85,8 +87,9 @@ test("the typed chat goes on after its server was killed: what nobody confirmed 
 });
 
 test("a client of a later version joins the typed chat", async () => {
-  const { port } = await startServer();
+  const { server, port } = await startServer();
   const ann = await enter("ann", port);
+  await server.until(/ann has come/);
   const Said = struct("Event", {
     what: enumOf("What", { Left: null, Came: null, Said: string, Waved: { to: string } }),
     who: string,
