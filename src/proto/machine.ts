@@ -637,6 +637,7 @@ export class Machine {
           case "invalid":
             throw violation("ack.invalid", "an ack lies beyond everything that was ever written");
           case "new":
+            this.#messageBytes = Math.min(this.#messageBytes * 2, MAX_MESSAGE_BYTES);
             this.#noteAck(now);
         }
         return;
@@ -1077,7 +1078,6 @@ export class Machine {
   #anyAcked = false;
 
   #noteAck(now: number): void {
-    this.#messageBytes = Math.min(this.#messageBytes * 2, MAX_MESSAGE_BYTES);
     this.#anyAcked = true;
     this.#lastAckAt = now;
     this.#needSince = NEVER;

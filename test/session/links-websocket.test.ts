@@ -139,6 +139,36 @@ describe("a conduit over WebSocket", () => {
     },
   );
 
+  test("messages begin small on each link, so that a bad one brings some, and grow with each ack [link.cut]", async () => {
+    const sizes: number[] = [];
+    class Spy extends WsWebSocket {
+      constructor(url: string, protocols: string[]) {
+        super(url, protocols);
+        this.addEventListener("message", ({ data }) => sizes.push((data as ArrayBuffer).byteLength));
+      }
+    }
+    const acceptor = await service();
+    const conduit = await client(portOf(acceptor), Spy);
+    const server = await accepted(acceptor);
+    const counter = new Counter().attach(conduit);
+    for (const total of [20_000, 40_000]) {
+      sizes.length = 0;
+      for (let n = total - 20_000; n < total; n++) {
+        if (n % 4_000 === 0) await server.delivered();
+        server.send(numbered(n, 100));
+      }
+      await until(() => counter.next === total);
+      const batches = sizes.filter((size) => size > 1_000);
+      expect(batches[0]).toBeLessThanOrEqual(16_384);
+      expect(batches[0]).toBeGreaterThan(16_000);
+      expect(Math.max(...batches)).toBeGreaterThan(65_536);
+      expect(Math.max(...batches)).toBeLessThanOrEqual(131_072);
+      const { links } = conduit.stats();
+      conduit.reconnect();
+      await until(() => conduit.stats().links > links && server.status.state === "open");
+    }
+  });
+
   test.each(CLIENTS)(
     "a consumer that is slow bounds what a socket that cannot be paused brings: %s [ext.window]",
     async (_, WebSocket) => {
