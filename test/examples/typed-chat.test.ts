@@ -79,7 +79,7 @@ test("the typed chat goes on after its server was killed: what nobody confirmed 
 
   const { server: next } = await startServer(port);
   await next.until(/ann has come/);
-  expect(ann.stderr).toContain("the server has gone");
+  await ann.until(/the server has gone/);
   const bob = await enter("bob", port, ann);
   await bob.until(/ann: in between\n/);
   ann.endInput();
