@@ -144,6 +144,8 @@ export type ResolvedLimits = { readonly [K in keyof typeof LIMITS]: number };
  * @throws ConduitError CONDUIT_OPTIONS for a value that is no whole number or out of range, or bounds that contradict each other.
  */
 export function resolveLimits(given: Limits, defaults?: ResolvedLimits): ResolvedLimits {
+  // Most sessions of an acceptor have its limits, and there may be many.
+  if (defaults && !Object.values(given).some((value) => value !== undefined)) return defaults;
   const limits: Record<string, number> = {};
   for (const [name, spec] of Object.entries(LIMITS) as [keyof Limits, LimitSpec][]) {
     const value = given[name] ?? defaults?.[name] ?? spec.default;

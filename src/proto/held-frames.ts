@@ -8,7 +8,8 @@ const MAX_FRAMES = 1_024;
 const MAX_STRIKES = 3;
 
 export class HeldFrames {
-  readonly #frames = new Map<number, ItemBatch>();
+  /** Made with the first frame: few sessions ever hold one. */
+  #frames: Map<number, ItemBatch> | null = null;
   readonly #maxBytes: number;
   #bytes = 0;
   #struckSeq = -1;
@@ -20,7 +21,7 @@ export class HeldFrames {
   }
 
   get size(): number {
-    return this.#frames.size;
+    return this.#frames?.size ?? 0;
   }
 
   /** Record bytes of all frames. */
@@ -30,16 +31,17 @@ export class HeldFrames {
 
   /** More than may be held has come behind the gap. */
   get full(): boolean {
-    return this.#frames.size > MAX_FRAMES || this.#bytes > this.#maxBytes;
+    return this.size > MAX_FRAMES || this.#bytes > this.#maxBytes;
   }
 
   has(seq: number): boolean {
-    return this.#frames.has(seq);
+    return this.#frames?.has(seq) ?? false;
   }
 
   /** Keeps a copy of the item; a seq that is held already stays as it is. */
   hold(seq: number, item: Uint8Array, recordBytes: number): void {
-    if (this.#frames.has(seq)) return;
+    if (this.has(seq)) return;
+    this.#frames ??= new Map();
     const bytes = item.slice() as Bytes;
     this.#frames.set(seq, { bytes, spans: Uint32Array.of(0, bytes.length), recordBytes, shared: false });
     this.#bytes += recordBytes;
@@ -47,26 +49,26 @@ export class HeldFrames {
 
   /** The frame that is due, taken out; null = it is not here. */
   take(seq: number): ItemBatch | null {
-    const frame = this.#frames.get(seq);
+    const frame = this.#frames?.get(seq);
     if (!frame) return null;
-    this.#frames.delete(seq);
+    this.#frames!.delete(seq);
     this.#bytes -= frame.recordBytes;
     return frame;
   }
 
   /** Forgets what came again in its place: everything before `next`. */
   forgetBefore(next: number): void {
-    for (const seq of this.#frames.keys()) if (seq < next) this.take(seq);
+    for (const seq of this.#frames?.keys() ?? []) if (seq < next) this.take(seq);
   }
 
   clear(): void {
-    this.#frames.clear();
+    this.#frames = null;
     this.#bytes = 0;
   }
 
   /** The last seq of the gap that begins at `missing`. */
   gapEnd(): number {
-    return Math.min(...this.#frames.keys()) - 1;
+    return Math.min(...(this.#frames?.keys() ?? [])) - 1;
   }
 
   /** How many links in a row were given up for the gap at `missing`. */

@@ -26,7 +26,7 @@ export class Registry<S extends { readonly machine: Machine }> {
   /** What to do with a link that said this. No effect [resume.check]. */
   judge(hello: ClientHello, now: number): Verdict<S> {
     if (hello.resumeKey === null) return { kind: "new" };
-    const key = hex(hello.resumeKey);
+    const key = nameOf(hello.resumeKey);
     const session = this.#byKey.get(key);
     if (session) {
       return session.machine.canResume(hello) ? { kind: "resume", session } : { kind: "refuse", grave: null };
@@ -38,7 +38,7 @@ export class Registry<S extends { readonly machine: Machine }> {
   /** Enters a session, or enters its keys again: after each ServerHello and each takeover. */
   update(session: S): void {
     for (const key of this.#keysOf.get(session) ?? []) this.#byKey.delete(key);
-    const keys = session.machine.keys.valid.map(hex);
+    const keys = session.machine.keys.valid.map(nameOf);
     for (const key of keys) this.#byKey.set(key, session);
     this.#keysOf.set(session, keys);
   }
@@ -67,8 +67,7 @@ export class Registry<S extends { readonly machine: Machine }> {
   }
 }
 
-function hex(key: Bytes): string {
-  let text = "";
-  for (const byte of key) text += byte.toString(16).padStart(2, "0");
-  return text;
+/** A key as a Map takes it: one character a byte, in one piece. There are as many as sessions. */
+function nameOf(key: Bytes): string {
+  return String.fromCharCode(...key);
 }

@@ -70,7 +70,7 @@ export class ReplayRing {
   readonly #pendingOffset: number[] = [];
   readonly #pendingSeq: number[] = [];
   // Regions that the ring has left and pending writes still read: address -> size.
-  readonly #retired = new Map<number, number>();
+  #retired: Map<number, number> | null = null;
 
   constructor(core: Core, block: number, limits: ResolvedLimits, tenant: MemoryBudget | null) {
     this.block = block;
@@ -209,7 +209,7 @@ export class ReplayRing {
   /** Pending writes still read what was acknowledged: there is less room than usedBytes says. */
   get heldBack(): boolean {
     const pinned = this.#field(RING_PINNED) !== 0 && ((this.#field(RING_PIN_SEQ) - this.ackedSeq) | 0) < 0;
-    return pinned || this.#retired.size > 0;
+    return pinned || (this.#retired !== null && this.#retired.size > 0);
   }
 
   /** The oldest pending write is done with its bytes. */
@@ -230,7 +230,7 @@ export class ReplayRing {
     this.#pendingRegion.length = 0;
     this.#pendingOffset.length = 0;
     this.#pendingSeq.length = 0;
-    for (const region of [...this.#retired.keys()]) this.#freeRetired(region);
+    for (const region of [...(this.#retired?.keys() ?? [])]) this.#freeRetired(region);
     this.#core.exports.ringUnpin(this.block);
   }
 
@@ -345,14 +345,15 @@ export class ReplayRing {
     this.#core.exports.ringMove(this.block, base, capacity);
     this.#regionBytes = regionBytes;
     if (oldBytes === 0) return;
+    this.#retired ??= new Map();
     this.#retired.set(old, oldBytes);
     if (!this.#pendingRegion.includes(old)) this.#freeRetired(old);
   }
 
   #freeRetired(region: number): void {
-    const bytes = this.#retired.get(region);
+    const bytes = this.#retired?.get(region);
     if (bytes === undefined) return;
-    this.#retired.delete(region);
+    this.#retired!.delete(region);
     this.#core.memory.free(region, bytes);
     this.#charge(-bytes);
   }

@@ -8,7 +8,8 @@ export interface ListenerOptions {
 }
 
 export class Listeners<Events extends object> {
-  readonly #byType = new Map<keyof Events, Set<(event: never) => void>>();
+  /** Made with the first listener: most conduits have none. */
+  #byType: Map<keyof Events, Set<(event: never) => void>> | null = null;
 
   /** Returns a function that removes the listener. */
   add<K extends keyof Events>(
@@ -25,9 +26,10 @@ export class Listeners<Events extends object> {
         }
       : (event: Events[K]) => listener(event);
     const remove = () => {
-      this.#byType.get(type)?.delete(entry as (event: never) => void);
+      this.#byType?.get(type)?.delete(entry as (event: never) => void);
       signal?.removeEventListener("abort", remove);
     };
+    this.#byType ??= new Map();
     let listeners = this.#byType.get(type);
     if (!listeners) this.#byType.set(type, (listeners = new Set()));
     listeners.add(entry as (event: never) => void);
@@ -37,7 +39,7 @@ export class Listeners<Events extends object> {
 
   /** A listener that throws is the application's mistake: it surfaces as an uncaught exception, and disturbs nobody here. */
   emit<K extends keyof Events>(type: K, event: Events[K]): void {
-    for (const listener of [...(this.#byType.get(type) ?? [])]) {
+    for (const listener of [...(this.#byType?.get(type) ?? [])]) {
       try {
         (listener as (event: Events[K]) => void)(event);
       } catch (error) {

@@ -90,10 +90,11 @@ export function watchWait(
 
 /** Promises that wait for the same thing, each with its own patience. */
 export class Waiters {
-  readonly #waiting = new Set<Deferred<void>>();
+  /** Made when somebody waits: most conduits are idle. */
+  #waiting: Set<Deferred<void>> | null = null;
 
   get size(): number {
-    return this.#waiting.size;
+    return this.#waiting?.size ?? 0;
   }
 
   /** Settles with resolveAll(), rejectAll(), or when `wait` is over. */
@@ -103,7 +104,7 @@ export class Waiters {
     const finish = (settle: () => void) => {
       if (over) return;
       over = true;
-      this.#waiting.delete(waiter);
+      this.#waiting?.delete(waiter);
       stop();
       settle();
     };
@@ -113,16 +114,17 @@ export class Waiters {
       reject: (reason) => finish(() => reject(reason)),
     };
     let stop = ignore;
+    this.#waiting ??= new Set();
     this.#waiting.add(waiter);
     stop = watchWait(wait, waiter.reject);
     return promise;
   }
 
   resolveAll(): void {
-    for (const waiter of [...this.#waiting]) waiter.resolve();
+    for (const waiter of [...(this.#waiting ?? [])]) waiter.resolve();
   }
 
   rejectAll(reason: unknown): void {
-    for (const waiter of [...this.#waiting]) waiter.reject(reason);
+    for (const waiter of [...(this.#waiting ?? [])]) waiter.reject(reason);
   }
 }
