@@ -1,17 +1,49 @@
-// npm run bench -- <suite> [--quick] [--json] [--sizes 16,64] [--systems a,b] [--rounds N] [--seconds N] [--cpu-prof DIR]
-// Progress goes to stderr, the result to stdout: a table, or with --json one line of JSON.
-import { cpus, loadavg } from "node:os";
+// npm run bench -- <suite> [--quick] [--json] [--save] [--sizes 16,64] [--systems a,b] [--rounds N] [--seconds N]
+//                          [--cpu-prof DIR]
+// npm run bench -- report     BENCHMARKS.md and its charts, from what --save has left in bench/results/
+// npm run bench -- guard      fails when a ratio has slipped by a factor of two
+//
+// Progress goes to stderr, the result to stdout: tables, or with --json one line of JSON. README.md says more.
+import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { machine, versions } from "./machine.js";
+import { toText } from "./tables.js";
 
-const SUITES = ["throughput", "codec"];
+const SUITES = ["throughput", "latency", "resume", "sessions", "core", "codec"];
+const COMMANDS = ["report", "guard"];
 
 /**
  * @typedef {object} Options
  * @property {string[]} systems
- * @property {number[]} sizes bytes of an item
+ * @property {number[]} sizes bytes of an item; resume: bytes to replay; sessions: how many sessions
  * @property {number} rounds how often all systems take their turn
  * @property {number} seconds of each measurement, after its warm-up
  * @property {string | undefined} cpuProf where to leave a CPU profile of each process; what is measured then is slower
+ */
+
+/**
+ * What --json and --save write.
+ * @typedef {object} Report
+ * @property {string} suite
+ * @property {string} date ISO 8601
+ * @property {ReturnType<typeof machine>} machine
+ * @property {Record<string, string>} versions
+ * @property {string[]} systems
+ * @property {number[]} sizes
+ * @property {number} rounds
+ * @property {number} seconds
+ * @property {Record<string, string>} skipped system -> reason
+ * @property {any[]} results as the suite describes them
+ */
+
+/**
+ * A module in suites/.
+ * @typedef {object} Suite
+ * @property {Omit<Options, "cpuProf"> & { quick: Partial<Options> }} defaults
+ * @property {(options: Options, progress: (line: string) => void) => Promise<{ results: any[], skipped: Record<string, string> }>} run
+ * @property {(results: any[]) => import("./tables.js").Table[]} [tables]
+ * @property {(results: any[]) => string} [table] when it makes its text itself
+ * @property {(results: any[]) => import("./chart.js").Chart[]} [charts]
  */
 
 const { values, positionals } = parseArgs({
@@ -19,6 +51,7 @@ const { values, positionals } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
+    save: { type: "boolean", default: false },
     sizes: { type: "string" },
     systems: { type: "string" },
     rounds: { type: "string" },
@@ -28,32 +61,52 @@ const { values, positionals } = parseArgs({
 });
 
 const [name = ""] = positionals;
-if (positionals.length !== 1 || !SUITES.includes(name)) {
-  fail(`name one suite: ${SUITES.join(", ")}`);
+if (positionals.length !== 1 || ![...SUITES, ...COMMANDS].includes(name)) {
+  fail(`name one suite (${SUITES.join(", ")}), or ${COMMANDS.join(" or ")}`);
 }
-const suite = await import(`./suites/${name}.js`);
-const usual = { ...suite.defaults, ...(values.quick ? suite.defaults.quick : {}) };
+if (COMMANDS.includes(name)) await (await import(`./${name}.js`)).main();
+else await runSuite();
 
-/** @type {Options} */
-const options = {
-  systems: values.systems?.split(",") ?? usual.systems,
-  sizes: values.sizes?.split(",").map((size) => positive("sizes", size)) ?? usual.sizes,
-  rounds: values.rounds === undefined ? usual.rounds : positive("rounds", values.rounds),
-  seconds: values.seconds === undefined ? usual.seconds : positive("seconds", values.seconds),
-  cpuProf: values["cpu-prof"],
-};
+async function runSuite() {
+  /** @type {Suite} */
+  const suite = await import(`./suites/${name}.js`);
+  const usual = { ...suite.defaults, ...(values.quick ? suite.defaults.quick : {}) };
+  /** @type {Options} */
+  const options = {
+    systems: values.systems?.split(",") ?? usual.systems,
+    sizes: values.sizes?.split(",").map((size) => positive("sizes", size)) ?? usual.sizes,
+    rounds: values.rounds === undefined ? usual.rounds : positive("rounds", values.rounds),
+    seconds: values.seconds === undefined ? usual.seconds : positive("seconds", values.seconds),
+    cpuProf: values["cpu-prof"],
+  };
 
-const [loadBefore] = loadavg();
-const { results, skipped } = await suite.run(options, (/** @type {string} */ line) => console.error(line));
-if (values.json) {
+  const before = machine();
+  const { results, skipped } = await suite.run(options, (line) => console.error(line));
   const { systems, sizes, rounds, seconds } = options;
-  const [cpu] = cpus();
-  // Other work on the machine takes more from two busy processes than from one: its load belongs to the result.
-  const machine = { cpu: cpu?.model ?? "unknown", cores: cpus().length, node: process.version, loadBefore };
-  console.log(JSON.stringify({ suite: name, machine, systems, sizes, rounds, seconds, skipped, results }));
-} else {
-  console.log(suite.table(results));
-  for (const [system, reason] of Object.entries(skipped)) console.log(`${system} was left out: ${reason}`);
+  /** @type {Report} */
+  const report = {
+    suite: name,
+    date: new Date().toISOString(),
+    machine: before,
+    versions: versions(),
+    systems,
+    sizes,
+    rounds,
+    seconds,
+    skipped,
+    results,
+  };
+  if (values.save) {
+    const directory = new URL("results/", import.meta.url);
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(new URL(`${name}.json`, directory), `${JSON.stringify(report, null, 2)}\n`);
+  }
+  if (values.json) {
+    console.log(JSON.stringify(report));
+  } else {
+    console.log(suite.tables ? suite.tables(results).map(toText).join("\n\n") : suite.table?.(results));
+    for (const [system, reason] of Object.entries(skipped)) console.log(`${system} was left out: ${reason}`);
+  }
 }
 
 /**

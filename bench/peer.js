@@ -68,3 +68,66 @@ export class Peer {
     this.#child.kill("SIGKILL");
   }
 }
+
+/** @typedef {ConstructorParameters<typeof Peer>} PeerArguments */
+
+/** A receiver, which tells its address first of all, and the sender that gets it. */
+export class PeerPair {
+  #receiver;
+  #sender;
+
+  /**
+   * @param {PeerArguments} receiver
+   * @param {PeerArguments} sender its task gets the receiver's `address`
+   */
+  constructor(receiver, sender) {
+    this.#receiver = receiver;
+    this.#sender = sender;
+  }
+
+  /**
+   * Starts both, and ends them when `measure` is done, in good order when it succeeded: either side gets a last
+   * message and leaves.
+   * @template T
+   * @param {(peers: { receiver: Peer, sender: Peer }) => Promise<T>} measure
+   * @returns {Promise<T>}
+   */
+  async use(measure) {
+    const receiver = new Peer(...this.#receiver);
+    /** @type {Peer | null} */
+    let sender = null;
+    try {
+      const { address } = await receiver.next();
+      const [module, task, execArgv] = this.#sender;
+      sender = new Peer(module, { ...task, address }, execArgv);
+      const result = await Promise.race([measure({ receiver, sender }), failing(sender), failing(receiver)]);
+      sender.tell({});
+      await sender.exited;
+      receiver.tell({});
+      await receiver.exited;
+      return result;
+    } finally {
+      sender?.kill();
+      receiver.kill();
+    }
+  }
+}
+
+/**
+ * Rejects when a peer ends too early.
+ * @param {Peer} peer
+ * @returns {Promise<never>}
+ */
+async function failing(peer) {
+  await peer.exited;
+  throw new Error("a process has ended before the measurement was done");
+}
+
+/**
+ * Options for a child's Node that leave a CPU profile behind.
+ * @param {string | undefined} directory undefined = none is wanted
+ * @param {string} name of the file, without its suffix
+ */
+export function profiling(directory, name) {
+  return directory ? ["--cpu-prof", `--cpu-prof-dir=${directory}`, `--cpu-prof-name=${name}.cpuprofile`] : [];
+}

@@ -1,5 +1,8 @@
-// What the benchmarks compare: a system moves items from one process to another. To add one, write
-// systems/<name>.js with a default export of type System and name it with --systems; nothing else is needed.
+// What the benchmarks compare: a system moves items from one process to another. To add one, write a module with a
+// default export of type System and name it with --systems, by its path or, in systems/, by its name. README.md has
+// an example.
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 
 /**
  * What a system promises besides speed, so that a comparison is honest.
@@ -17,11 +20,14 @@
  * @property {(messages: number, bytes: number, firstBytes: number) => void} received
  *   to be called for what has arrived; firstBytes is the sum of the items' first bytes, which shows that each was
  *   looked at. A system without boundaries gives messages as bytes / size, and 0.
+ * @property {boolean} [echo] sends each item back to where it came from
  */
 
 /**
  * @typedef {object} SendContext
  * @property {number} size bytes of an item
+ * @property {(messages: number) => void} [answered] to be called for items that came back
+ * @property {number} [holdBytes] so much has to be taken without waiting while the link is cut
  */
 
 /**
@@ -41,6 +47,8 @@
  *   sends `payload` so many times, one item each; settles when more may be sent, so that memory stays bounded
  * @property {() => Promise<void>} flushed everything pushed has left this process
  * @property {() => void | Promise<void>} close
+ * @property {() => () => void} [cut] (resume) cuts the link, as a cable would; the returned function lets the next one come
+ * @property {() => void} [detach] (sessions) cuts the link and forgets this side; the other one keeps its session
  */
 
 /**
@@ -50,13 +58,18 @@
  * @property {() => true | string | Promise<true | string>} available true, or why it cannot run here
  * @property {(context: ReceiveContext) => Promise<Receiver>} receive
  * @property {(address: Address, context: SendContext) => Promise<Sender>} send
+ * @property {boolean} [external] its work is done by processes of its own, so CPU time and heap of ours say nothing
+ * @property {boolean} [echoes] (latency) it does what `echo` and `answered` ask for
  */
 
 /**
- * @param {string} name of a file in systems/
+ * @param {string} name of a file in systems/, or a path
  * @returns {Promise<System>}
  */
 export async function loadSystem(name) {
-  if (!/^[\w.-]+$/.test(name)) throw new Error(`not the name of a system: ${name}`);
-  return (await import(new URL(`systems/${name}.js`, import.meta.url).href)).default;
+  const url =
+    /^[\w-]+(\.[\w-]+)*$/.test(name) && !name.endsWith(".js")
+      ? new URL(`systems/${name}.js`, import.meta.url)
+      : pathToFileURL(resolve(name));
+  return (await import(url.href)).default;
 }

@@ -1,10 +1,14 @@
 // One way over loopback TCP, between two processes. All systems take turns within one run, several rounds of them,
 // because only ratios of one run can be trusted on a machine that does other things too. Each measurement has
-// processes of its own.
-import { Peer } from "../peer.js";
-import { loadSystem } from "../system.js";
+// processes of its own. CPU time is what both processes took together: it says what an item costs even where other
+// work on the machine slows the clock.
+import { PeerPair, profiling } from "../peer.js";
+import { availableOf, inRounds } from "../rounds.js";
+import { median, range, ratio, rounded } from "../statistics.js";
+import { figure, short, size as sizeOf } from "../tables.js";
 
 /** @typedef {import("../bench.js").Options} Options */
+/** @typedef {import("../system.js").System} System */
 
 /**
  * @typedef {object} Result
@@ -13,14 +17,36 @@ import { loadSystem } from "../system.js";
  * @property {number} messagesPerSecond median of the rounds
  * @property {number} megabytesPerSecond of items, 1e6 bytes; median of the rounds
  * @property {[number, number]} messagesPerSecondRange slowest and fastest round
+ * @property {number[]} rounds messages per second, in the order of the rounds
+ * @property {number | null} senderNsPerItem CPU time, all threads of the process; median of the rounds; null = it is not ours
+ * @property {number | null} receiverNsPerItem
+ * @property {number | null} senderHeapBytesPerItem JavaScript heap, garbage included; null = as above
+ * @property {number | null} receiverHeapBytesPerItem
  */
 
+/** @typedef {{ messagesPerSecond: number, cpuNsPerItem: number, heapBytesPerItem: number }} Side */
+
 export const defaults = {
-  systems: ["stable-conduit", "net", "ws"],
-  sizes: [16, 64, 1024, 16_384],
+  systems: [
+    "stable-conduit",
+    "stable-conduit-batch",
+    "stable-conduit-ws",
+    "net",
+    "ws",
+    "undici",
+    "socket.io",
+    "capnweb",
+    "vox-core",
+  ],
+  sizes: [16, 64, 256, 1024, 4096, 16_384, 65_536],
   rounds: 5,
-  seconds: 2,
-  quick: { rounds: 3, seconds: 1 },
+  seconds: 1.5,
+  quick: {
+    systems: ["stable-conduit", "stable-conduit-batch", "net", "ws"],
+    sizes: [16, 64, 1024, 16_384],
+    rounds: 3,
+    seconds: 1,
+  },
 };
 
 /**
@@ -29,132 +55,130 @@ export const defaults = {
  * @returns {Promise<{ results: Result[], skipped: Record<string, string> }>}
  */
 export async function run(options, progress) {
-  /** @type {Record<string, string>} */
-  const skipped = {};
-  const systems = [];
-  for (const name of options.systems) {
-    const available = await (await loadSystem(name)).available();
-    if (available === true) systems.push(name);
-    else skipped[name] = available;
-  }
-
-  /** @type {Map<string, { system: string, size: number, rates: number[] }>} */
-  const measured = new Map();
-  for (let round = 0; round < options.rounds; round++) {
-    for (const size of options.sizes) {
-      for (const system of systems) {
-        const rate = await measure(system, size, options);
-        const key = `${system} ${size}`;
-        const entry = measured.get(key) ?? { system, size, rates: [] };
-        entry.rates.push(rate);
-        measured.set(key, entry);
-        progress(`round ${round + 1}/${options.rounds}  ${system}  ${size} B  ${Math.round(rate)} msg/s`);
-      }
-    }
-  }
-
-  const results = [...measured.values()].map(({ system, size, rates }) => {
-    rates.sort((a, b) => a - b);
-    const median = (rates[(rates.length - 1) >> 1] + rates[rates.length >> 1]) / 2;
+  const { systems, skipped } = await availableOf(options.systems);
+  const measured = await inRounds(
+    options.rounds,
+    options.sizes.flatMap((size) => systems.map((entry) => ({ ...entry, size }))),
+    (entry) => measure(entry, options),
+    progress,
+    ({ system, size }, { receiver }) =>
+      `${system.name}  ${size} B  ${Math.round(receiver.messagesPerSecond)} msg/s`,
+  );
+  const results = measured.map(({ measured: { system, size }, rounds }) => {
+    const rates = rounds.map(({ receiver }) => Math.round(receiver.messagesPerSecond));
+    const messagesPerSecond = Math.round(median(rates));
+    /** @param {(round: { sender: Side, receiver: Side }) => number} of */
+    const middle = (of) => (system.external ? null : rounded(median(rounds.map(of))));
     return {
-      system,
+      system: system.name,
       size,
-      messagesPerSecond: Math.round(median),
-      megabytesPerSecond: Math.round((median * size) / 1e4) / 100,
-      messagesPerSecondRange: /** @type {[number, number]} */ ([
-        Math.round(rates[0]),
-        Math.round(rates[rates.length - 1]),
-      ]),
+      messagesPerSecond,
+      megabytesPerSecond: Math.round((messagesPerSecond * size) / 1e4) / 100,
+      messagesPerSecondRange: range(rates),
+      rounds: rates,
+      senderNsPerItem: middle(({ sender }) => sender.cpuNsPerItem),
+      receiverNsPerItem: middle(({ receiver }) => receiver.cpuNsPerItem),
+      senderHeapBytesPerItem: middle(({ sender }) => sender.heapBytesPerItem),
+      receiverHeapBytesPerItem: middle(({ receiver }) => receiver.heapBytesPerItem),
     };
   });
   return { results, skipped };
 }
 
 /**
- * Messages per second. Afterwards nothing may be missing, nor be there twice.
- * @param {string} system
- * @param {number} size
+ * Both sides' figures. Afterwards nothing may be missing, nor be there twice.
+ * @param {import("../rounds.js").Entry & { size: number }} measured
  * @param {Options} options
+ * @returns {Promise<{ sender: Side, receiver: Side }>}
  */
-async function measure(system, size, { seconds, cpuProf }) {
-  const { boundaries } = (await loadSystem(system)).guarantees;
-  /** @param {string} side */
-  const profile = (side) =>
-    cpuProf
-      ? ["--cpu-prof", `--cpu-prof-dir=${cpuProf}`, `--cpu-prof-name=${system}-${size}-${side}.cpuprofile`]
-      : [];
+async function measure({ module, system: { name, guarantees }, size }, { seconds, cpuProf }) {
   const warmupSeconds = Math.min(0.5, seconds / 2);
-  const task = { system, size, seconds, warmupSeconds };
-  const receiver = new Peer("throughput/receiver.js", task, profile("receiver"));
-  /** @type {Peer | null} */
-  let sender = null;
-  try {
-    const { address } = await receiver.next();
-    sender = new Peer("throughput/sender.js", { system, size, address }, profile("sender"));
-    const taken = await Promise.race([receiver.next(), failing(sender)]);
+  const task = { system: module, size, seconds, warmupSeconds };
+  const pair = new PeerPair(
+    ["throughput/receiver.js", task, profiling(cpuProf, `${name}-${size}-receiver`)],
+    ["throughput/sender.js", task, profiling(cpuProf, `${name}-${size}-sender`)],
+  );
+  return pair.use(async ({ receiver, sender }) => {
+    const taken = await receiver.next();
     sender.tell({});
-    const { pushed } = await sender.next();
-    receiver.tell({ pushed });
+    const sent = await sender.next();
+    receiver.tell(sent);
     const total = await receiver.next();
-    const wrong = boundaries && (total.messages !== pushed || total.firstBytes !== pushed);
-    if (wrong || total.bytes !== pushed * size) {
+    const wrong =
+      guarantees.boundaries && (total.messages !== sent.pushed || total.firstBytes !== sent.pushed);
+    if (wrong || total.bytes !== sent.pushed * size) {
       throw new Error(
-        `${system}: pushed ${pushed} items of ${size} bytes, received ${JSON.stringify(total)}`,
+        `${name}: pushed ${sent.pushed} items of ${size} bytes, received ${JSON.stringify(total)}`,
       );
     }
-    sender.tell({});
-    receiver.tell({});
-    await Promise.all([sender.exited, receiver.exited]);
-    return taken.messages / taken.seconds;
-  } finally {
-    sender?.kill();
-    receiver.kill();
-  }
+    return { sender: sent, receiver: taken };
+  });
 }
 
 /**
- * Rejects when the sender ends too early.
- * @param {Peer} sender
- * @returns {Promise<never>}
- */
-async function failing(sender) {
-  await sender.exited;
-  throw new Error("the sender has ended before the measurement");
-}
-
-/**
- * A table for people: rates, and how the first system compares with each of the others.
+ * Rates, and how the first system compares with each of the others; then what an item costs.
  * @param {Result[]} results
+ * @returns {import("../tables.js").Table[]}
  */
-export function table(results) {
-  const others = [...new Set(results.map(({ system }) => system))].slice(1);
-  const first = results[0]?.system;
-  const rows = [
-    ["system", "size", "msg/s", "range", "MB/s", ...others.map((other) => `x ${other}`)],
-    ...results
-      .toSorted((a, b) => a.size - b.size)
-      .map((result) => [
-        result.system,
-        `${result.size} B`,
-        count(result.messagesPerSecond),
-        result.messagesPerSecondRange.map(count).join(" - "),
-        result.megabytesPerSecond.toFixed(1),
-        ...others.map((other) => {
-          const base = results.find(({ system, size }) => system === other && size === result.size);
-          const shown = base && result.system === first;
-          return shown ? (result.messagesPerSecond / base.messagesPerSecond).toFixed(2) : "";
-        }),
-      ]),
+export function tables(results) {
+  const names = [...new Set(results.map(({ system }) => system))];
+  const [first, ...others] = names;
+  const sorted = results.toSorted(
+    (a, b) => a.size - b.size || names.indexOf(a.system) - names.indexOf(b.system),
+  );
+  const rates = sorted.map((result) => {
+    const base = results.find(({ system, size }) => system === first && size === result.size);
+    return [
+      `${result.system}, ${sizeOf(result.size)}`,
+      short(result.messagesPerSecond),
+      result.messagesPerSecondRange.map(short).join(" - "),
+      figure(result.megabytesPerSecond),
+      base && base !== result ? figure(ratio(base.rounds, result.rounds)) : "",
+    ];
+  });
+  const costs = sorted
+    .filter(({ senderNsPerItem }) => senderNsPerItem !== null)
+    .map((result) => [
+      `${result.system}, ${sizeOf(result.size)}`,
+      ...[
+        result.senderNsPerItem,
+        result.receiverNsPerItem,
+        result.senderHeapBytesPerItem,
+        result.receiverHeapBytesPerItem,
+      ].map((value) => figure(Number(value))),
+    ]);
+  return [
+    {
+      title: `One way, items per second${others.length > 0 ? `, and ${first} as a multiple of each` : ""}`,
+      head: ["system, item", "items/s", "range", "MB/s", `${first} is`],
+      rows: rates,
+    },
+    {
+      title: "What an item costs: CPU time of all threads, and JavaScript heap allocated",
+      head: ["system, item", "sender ns", "receiver ns", "sender heap B", "receiver heap B"],
+      rows: costs,
+    },
   ];
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  return rows
-    .map((row) =>
-      row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  "),
-    )
-    .join("\n");
 }
 
-/** @param {number} value */
-function count(value) {
-  return Math.round(value).toLocaleString("en-US");
+/**
+ * @param {Result[]} results
+ * @returns {import("../chart.js").Chart[]}
+ */
+export function charts(results) {
+  const groups = [...new Set(results.map(({ size }) => size))]
+    .toSorted((a, b) => a - b)
+    .map((size) => ({
+      label: `${sizeOf(size)} items`,
+      rows: results
+        .filter((result) => result.size === size)
+        .map(({ system, messagesPerSecond, messagesPerSecondRange }) => ({
+          label: system,
+          value: messagesPerSecond,
+          range: messagesPerSecondRange,
+          text: `${short(messagesPerSecond)}/s`,
+        })),
+    }));
+  const title = "One way over loopback, items per second";
+  return [{ name: "throughput", title, axis: "items per second: more is better", groups }];
 }

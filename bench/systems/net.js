@@ -10,10 +10,15 @@ const system = {
   name: "net",
   guarantees: { exactlyOnce: false, ordered: true, survivesCut: false, bounded: true, boundaries: false },
   available: () => true,
+  echoes: true,
 
-  async receive({ size, received }) {
-    const server = net.createServer((socket) => {
-      socket.on("data", (chunk) => received(chunk.length / size, chunk.length, 0));
+  async receive({ size, received, echo }) {
+    const server = net.createServer({ noDelay: true }, (socket) => {
+      socket.on("data", (chunk) => {
+        if (echo) socket.write(chunk);
+        received(chunk.length / size, chunk.length, 0);
+      });
+      socket.on("error", () => socket.destroy()); // a cut, or the end of the sender's process
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -21,10 +26,18 @@ const system = {
     return { address: { host: "127.0.0.1", port }, close: () => void server.close() };
   },
 
-  async send({ host, port }) {
+  async send({ host, port }, { size, answered }) {
     const socket = net.connect({ host: String(host), port: Number(port), noDelay: true });
     await once(socket, "connect");
     const block = new Uint8Array(BLOCK_BYTES).fill(1);
+    let part = 0;
+    if (answered) {
+      socket.on("data", ({ length }) => {
+        const messages = Math.floor((part + length) / size);
+        part = (part + length) % size;
+        if (messages > 0) answered(messages);
+      });
+    }
     return {
       async push(payload, times) {
         for (let rest = payload.length * times; rest > 0; rest -= BLOCK_BYTES) {

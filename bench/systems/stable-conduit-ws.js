@@ -9,9 +9,13 @@ import tcp, { receiving, sending } from "./stable-conduit.js";
 const system = {
   ...tcp,
   name: "stable-conduit-ws",
-  receive: async ({ received }) =>
-    receiving(await listen(webSocketServer({ host: "127.0.0.1", port: 0 })), received),
-  send: async ({ host, port }) => sending(await connect(webSocket(`ws://${host}:${port}`, { WebSocket }))),
+  receive: async (context) =>
+    receiving(await listen(webSocketServer({ host: "127.0.0.1", port: 0 })), context),
+  async send({ host, port }, { answered }) {
+    const conduit = await connect(webSocket(`ws://${host}:${port}`, { WebSocket }));
+    if (answered) conduit.onItems = (batch) => answered(batch.length);
+    return sending(conduit);
+  },
 };
 
 export default system;

@@ -1,16 +1,22 @@
 // This package, through its public API, as one would use it for many small messages: send() per item on one side,
 // onItems and a view per item on the other.
-import { connect, listen, tcp } from "stable-conduit/node";
+import { once } from "node:events";
+import net from "node:net";
+import { Attachment, connect, listen, tcp } from "stable-conduit/node";
+
+/** The sessions suite fills it. */
+const MANY_SESSIONS = { maxSessions: 1_000_000, graceMs: 3_600_000 };
 
 /** @type {import("../system.js").System} */
 const system = {
   name: "stable-conduit",
   guarantees: { exactlyOnce: true, ordered: true, survivesCut: true, bounded: true, boundaries: true },
   available: () => true,
+  echoes: true,
 
-  receive: async ({ received }) =>
-    receiving(await listen(tcp.server({ host: "127.0.0.1", port: 0 })), received),
-  send: async ({ host, port }) => sending(await connect(tcp({ host: String(host), port: Number(port) }))),
+  receive: async (context) =>
+    receiving(await listen(tcp.server({ host: "127.0.0.1", port: 0 }), MANY_SESSIONS), context),
+  send: (address, context) => dialling(address, context),
 };
 
 export default system;
@@ -18,23 +24,91 @@ export default system;
 /**
  * Counts the items of each session that the acceptor gets.
  * @param {import("stable-conduit").Acceptor<Uint8Array, Uint8Array<ArrayBuffer>, unknown>} acceptor
- * @param {import("../system.js").ReceiveContext["received"]} received
+ * @param {import("../system.js").ReceiveContext} context
  * @returns {import("../system.js").Receiver}
  */
-export function receiving(acceptor, received) {
-  acceptEach(acceptor, (batch) => {
-    let bytes = 0;
-    let firstBytes = 0;
-    for (let i = 0; i < batch.length; i++) {
-      const item = batch.at(i);
-      bytes += item.length;
-      firstBytes += item[0];
-    }
-    received(batch.length, bytes, firstBytes);
+export function receiving(acceptor, { received, echo }) {
+  acceptEach(acceptor, (conduit) => {
+    conduit.onItems = (batch) => {
+      let bytes = 0;
+      let firstBytes = 0;
+      for (let i = 0; i < batch.length; i++) {
+        const item = batch.at(i);
+        bytes += item.length;
+        firstBytes += item[0];
+        if (echo) conduit.send(item);
+      }
+      received(batch.length, bytes, firstBytes);
+    };
   });
+  return receiverOf(acceptor);
+}
+
+/**
+ * @param {import("stable-conduit").Acceptor<Uint8Array, Uint8Array<ArrayBuffer>, unknown>} acceptor
+ * @returns {import("../system.js").Receiver}
+ */
+export function receiverOf(acceptor) {
   const { address } = acceptor;
   if (typeof address === "string") throw new Error("a TCP address was expected");
   return { address, close: () => acceptor.close({ timeoutMs: 100 }) };
+}
+
+/**
+ * @param {import("stable-conduit").Acceptor<Uint8Array, Uint8Array<ArrayBuffer>, unknown>} acceptor
+ * @param {(conduit: import("stable-conduit").StableConduit) => void} use
+ */
+export async function acceptEach(acceptor, use) {
+  for await (const conduit of acceptor) use(conduit);
+}
+
+/**
+ * The links of one sender, which can be cut and held back.
+ * @param {import("../system.js").Address} address
+ */
+function cuttable({ host, port }) {
+  /** @type {net.Socket | null} */
+  let socket = null;
+  let allowed = Promise.resolve();
+  return {
+    /** @param {import("stable-conduit").Attempt} attempt */
+    async nextLink({ signal }) {
+      await allowed;
+      socket = net.connect({ host: String(host), port: Number(port), noDelay: true, signal });
+      await once(socket, "connect");
+      return Attachment.initiator(tcp.link(socket));
+    },
+    /** The peer sees a reset. The returned function lets the next link come. */
+    cut() {
+      let restore = () => {};
+      allowed = new Promise((resolve) => (restore = resolve));
+      socket?.resetAndDestroy();
+      return restore;
+    },
+    close: () => socket?.destroy(),
+  };
+}
+
+/**
+ * @param {import("../system.js").Address} address
+ * @param {import("../system.js").SendContext} context
+ * @param {typeof sending} [way] of sending
+ * @returns {Promise<import("../system.js").Sender>}
+ */
+export async function dialling(address, { answered, holdBytes }, way = sending) {
+  const links = cuttable(address);
+  // The ring has to hold it all, and to be less than three quarters full then, or push() would wait.
+  const limits = holdBytes ? { replayBytes: 2 * holdBytes, highWaterBytes: 2 * holdBytes } : {};
+  const conduit = await connect(links, limits);
+  if (answered) conduit.onItems = (batch) => answered(batch.length);
+  return {
+    ...way(conduit),
+    cut: links.cut,
+    detach() {
+      links.close();
+      conduit.abort();
+    },
+  };
 }
 
 /**
@@ -52,12 +126,4 @@ export function sending(conduit) {
     flushed: () => conduit.delivered(),
     close: () => conduit.close(),
   };
-}
-
-/**
- * @param {import("stable-conduit").Acceptor<Uint8Array, Uint8Array<ArrayBuffer>, unknown>} acceptor
- * @param {(batch: import("stable-conduit").Batch<Uint8Array<ArrayBuffer>>) => void} onItems
- */
-async function acceptEach(acceptor, onItems) {
-  for await (const conduit of acceptor) conduit.onItems = onItems;
 }

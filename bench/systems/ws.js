@@ -10,20 +10,25 @@ const system = {
   name: "ws",
   guarantees: { exactlyOnce: false, ordered: true, survivesCut: false, bounded: true, boundaries: true },
   available: () => true,
+  echoes: true,
 
-  async receive({ received }) {
+  async receive({ received, echo }) {
     const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: false });
     server.on("connection", (socket) => {
-      socket.on("message", (/** @type {Buffer} */ item) => received(1, item.length, item[0]));
+      socket.on("message", (/** @type {Buffer} */ item) => {
+        if (echo) socket.send(item);
+        received(1, item.length, item[0]);
+      });
     });
     await once(server, "listening");
     const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
     return { address: { host: "127.0.0.1", port }, close: () => server.close() };
   },
 
-  async send({ host, port }) {
+  async send({ host, port }, { answered }) {
     const socket = new WebSocket(`ws://${host}:${port}`, { perMessageDeflate: false });
     await once(socket, "open");
+    if (answered) socket.on("message", () => answered(1));
     /** @param {Uint8Array} payload */
     const sendAndWait = (payload) =>
       new Promise((resolve, reject) => {
