@@ -1,4 +1,4 @@
-// README promises what the code does: the quick start runs as printed, and every option and error code has its line.
+// README promises what the code does: its programs run as printed, and every option and error code has its line.
 import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
@@ -8,18 +8,23 @@ import { LIMITS } from "../src/limits.js";
 const readme = readFileSync("README.md", "utf8");
 const run = promisify(execFile);
 
-it("the quick start has fewer than 15 lines and runs as printed", async () => {
-  const [, code] = readme.match(/## Quick start[\s\S]*?```js\n([\s\S]*?)```/)!;
-  expect(code.split("\n").filter((line) => line.trim() !== "").length).toBeLessThan(15);
-  // Within the package, so that its own name resolves to the build.
-  mkdirSync("build/readme", { recursive: true });
-  writeFileSync("build/readme/quick-start.mjs", code);
-  const { stdout, stderr } = await run(process.execPath, ["build/readme/quick-start.mjs"], {
-    timeout: 20_000,
-  });
-  expect(stdout).toBe("hello\n");
-  expect(stderr).toBe("");
-});
+it.each([
+  { section: "Quick start", lines: 14, prints: "hello\n" },
+  { section: "Typed messages", lines: 15, prints: "{ type: 'Accepted', id: 1 }\n" },
+])(
+  "the code of $section has at most $lines lines and runs as printed",
+  async ({ section, lines, prints }) => {
+    const [, code] = readme.match(new RegExp(`## ${section}[\\s\\S]*?\`\`\`js\\n([\\s\\S]*?)\`\`\``))!;
+    expect(code.split("\n").filter((line) => line.trim() !== "").length).toBeLessThanOrEqual(lines);
+    // Within the package, so that its own name resolves to the build.
+    mkdirSync("build/readme", { recursive: true });
+    const path = `build/readme/${section.toLowerCase().replace(" ", "-")}.mjs`;
+    writeFileSync(path, code);
+    const { stdout, stderr } = await run(process.execPath, [path], { timeout: 20_000 });
+    expect(stdout).toBe(prints);
+    expect(stderr).toBe("");
+  },
+);
 
 it("lists every limit with its unit and default", () => {
   for (const [name, { unit, default: value }] of Object.entries(LIMITS)) {
