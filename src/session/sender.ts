@@ -267,29 +267,47 @@ export class Sender<S> {
     this.#sentSome(bytes.length + FRAME_OVERHEAD);
   }
 
-  /** Straight into the ring. */
+  /** Straight into the ring; nothing is allocated here, as in send(). */
   #sendTyped(encoder: Encoder<S>, item: S): void {
-    const maxBytes = this.#exclusively(() => encoder.maxSize(item));
-    let at: number;
+    const { memory } = this.#core;
+    let at = 0;
+    let end = -1;
+    let target: Uint8Array | null = null;
+    this.#encoding = true; // a getter of the item must leave the conduit alone
     try {
-      at = this.#ring.reserve(maxBytes);
-    } catch (error) {
-      if (!isRefused(error)) throw error;
+      const maxBytes = encoder.maxSize(item);
+      at = this.#reserveIfRoom(maxBytes);
+      if (at !== 0) {
+        target = memory.u8;
+        end = encoder.encodeInto(target, at, at + maxBytes, item);
+      }
+    } finally {
+      this.#encoding = false;
+    }
+    if (at === 0) {
       // It may be smaller than it can be at most.
       const bytes = this.encode(item);
       this.#ring.push(bytes);
       return this.#sentSome(bytes.length + FRAME_OVERHEAD);
     }
-    const target = this.#core.memory.u8;
-    const end = this.#exclusively(() => encoder.encodeInto(target, at, at + maxBytes, item));
-    // A getter of the item can have changed it, or have made the memory grow.
-    if (end < 0 || target !== this.#core.memory.u8) {
+    // A getter can have changed the item, or have made the memory grow.
+    if (end < 0 || target !== memory.u8) {
       throw new ConduitError("CONDUIT_ENCODE", "local", "the item changed while it was read", {
         fatal: false,
       });
     }
     this.#ring.commit(at, end - at);
     this.#sentSome(end - at + FRAME_OVERHEAD);
+  }
+
+  /** 0 = there is no room for so many bytes. */
+  #reserveIfRoom(maxBytes: number): number {
+    try {
+      return this.#ring.reserve(maxBytes);
+    } catch (error) {
+      if (isRefused(error)) return 0;
+      throw error;
+    }
   }
 
   /** The item's bytes, owned. @throws ConduitError CONDUIT_ENCODE */
