@@ -193,6 +193,16 @@ describe.each(PROFILES)("typed messages (%s)", (profile) => {
   });
 });
 
+test("a volatile item that cannot be decoded ends the session, too [ext.control]", async () => {
+  const { client, server } = await typed({ client: {}, server: { recv: Move } });
+  await client.opened;
+  expect(client.sendVolatile(Uint8Array.of(1))).toBe(true);
+  expect(await server.closed).toMatchObject({
+    clean: false,
+    error: { code: "CONDUIT_DECODE", blame: "peer", fatal: true },
+  });
+});
+
 describe("two versions of a schema", () => {
   const V1 = struct("Move", { player: u32, at: Point, note: option(string) });
   const V2 = struct("Move", { at: Point, player: u32, speed: withDefault(f32, 1.5) });
