@@ -40,13 +40,14 @@ export class Peer {
 
   /**
    * The child's next message. Rejects when the child has ended or says nothing for too long.
+   * @param {number} [patienceMs]
    * @returns {Promise<any>}
    */
-  async next() {
+  async next(patienceMs = PATIENCE_MS) {
     const timer = setTimeout(() => {
-      this.#failure = new Error(`no answer within ${PATIENCE_MS} ms`);
+      this.#failure = new Error(`no answer within ${patienceMs} ms`);
       this.#wake();
-    }, PATIENCE_MS);
+    }, patienceMs);
     try {
       while (this.#messages.length === 0) {
         if (this.#failure) throw this.#failure;

@@ -21,6 +21,7 @@ import { pathToFileURL } from "node:url";
  *   to be called for what has arrived; firstBytes is the sum of the items' first bytes, which shows that each was
  *   looked at. A system without boundaries gives messages as bytes / size, and 0.
  * @property {boolean} [echo] sends each item back to where it came from
+ * @property {number} [keepaliveMs] silence before it asks whether the other side is there; undefined = as usual
  */
 
 /**
@@ -47,8 +48,14 @@ import { pathToFileURL } from "node:url";
  *   sends `payload` so many times, one item each; settles when more may be sent, so that memory stays bounded
  * @property {() => Promise<void>} flushed everything pushed has left this process
  * @property {() => void | Promise<void>} close
- * @property {() => () => void} [cut] (resume) cuts the link, as a cable would; the returned function lets the next one come
- * @property {() => void} [detach] (sessions) cuts the link and forgets this side; the other one keeps its session
+ * @property {() => Cut} [cut] (resume) cuts the link, as a cable would
+ * @property {() => void} [detach] (sessions) cuts the link and forgets this side; the receiver keeps its session
+ */
+
+/**
+ * @typedef {object} Cut
+ * @property {Promise<void>} asked the system wants its next link
+ * @property {() => void} restore lets it come
  */
 
 /**

@@ -14,8 +14,13 @@ const system = {
   available: () => true,
   echoes: true,
 
-  receive: async (context) =>
-    receiving(await listen(tcp.server({ host: "127.0.0.1", port: 0 }), MANY_SESSIONS), context),
+  async receive(context) {
+    const options = { ...MANY_SESSIONS, keepaliveMs: context.keepaliveMs };
+    return receiving(
+      await listen(tcp.server({ host: "127.0.0.1", port: 0, backlog: 4_096 }), options),
+      context,
+    );
+  },
   send: (address, context) => dialling(address, context),
 };
 
@@ -70,22 +75,26 @@ function cuttable({ host, port }) {
   /** @type {net.Socket | null} */
   let socket = null;
   let allowed = Promise.resolve();
+  let ask = () => {};
   return {
     /** @param {import("stable-conduit").Attempt} attempt */
     async nextLink({ signal }) {
+      ask();
       await allowed;
       socket = net.connect({ host: String(host), port: Number(port), noDelay: true, signal });
       await once(socket, "connect");
       return Attachment.initiator(tcp.link(socket));
     },
-    /** The peer sees a reset. The returned function lets the next link come. */
+    /** The peer sees a reset. */
     cut() {
       let restore = () => {};
+      /** @type {Promise<void>} */
+      const asked = new Promise((resolve) => (ask = resolve));
       allowed = new Promise((resolve) => (restore = resolve));
       socket?.resetAndDestroy();
-      return restore;
+      return { asked, restore };
     },
-    close: () => socket?.destroy(),
+    end: () => socket?.resetAndDestroy(),
   };
 }
 
@@ -93,19 +102,20 @@ function cuttable({ host, port }) {
  * @param {import("../system.js").Address} address
  * @param {import("../system.js").SendContext} context
  * @param {typeof sending} [way] of sending
+ * @param {import("stable-conduit").ConnectOptions} [options]
  * @returns {Promise<import("../system.js").Sender>}
  */
-export async function dialling(address, { answered, holdBytes }, way = sending) {
+export async function dialling(address, { answered, holdBytes }, way = sending, options = {}) {
   const links = cuttable(address);
   // The ring has to hold it all, and to be less than three quarters full then, or push() would wait.
   const limits = holdBytes ? { replayBytes: 2 * holdBytes, highWaterBytes: 2 * holdBytes } : {};
-  const conduit = await connect(links, limits);
+  const conduit = await connect(links, { ...limits, ...options });
   if (answered) conduit.onItems = (batch) => answered(batch.length);
   return {
     ...way(conduit),
     cut: links.cut,
     detach() {
-      links.close();
+      links.end();
       conduit.abort();
     },
   };
