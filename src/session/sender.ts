@@ -310,8 +310,9 @@ export class Sender<S> {
     }
   }
 
-  /** The item's bytes, owned. @throws ConduitError CONDUIT_ENCODE */
+  /** The item's bytes, owned. @throws ConduitError CONDUIT_ENCODE, CONDUIT_OPTIONS while another is encoded */
   encode(item: S): Bytes {
+    if (this.#encoding) throw encodingError(); // prepareSend() by an item's getter: send() would be open again behind it
     const encoder = this.#encoder;
     return (encoder ? this.#exclusively(() => encoder.encode(item)) : asBytes(item).slice()) as Bytes;
   }
