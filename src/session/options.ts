@@ -93,14 +93,22 @@ export type Close<S> =
       readonly error: ConduitError;
       /**
        * What was sent and not acknowledged, oldest first, copied out of the ring. Items before `firstUnsent` were
-       * written to a link and may have been delivered; the others were not.
+       * written to a link and may have been delivered; the others were not. With a schema they are values again; what is
+       * not of the type, which sendBatch() and sendInto() do not check, is there as its bytes.
        */
       readonly undelivered: Iterable<S> & { readonly length: number; readonly firstUnsent: number };
     };
 
 export function undeliveredOf<S>({ items, firstUnsent }: Undelivered, { send }: Schemas<S, unknown>) {
   const decode = send?.messages.decoder("owned");
-  const values = decode ? items.map((item) => decode(item, 0, item.length)) : (items as unknown as S[]);
+  const asSent = (item: Bytes): S => {
+    try {
+      return decode!(item, 0, item.length);
+    } catch {
+      return item as unknown as S; // the session has to end in any case, and nothing is to be lost with it
+    }
+  };
+  const values = decode ? items.map(asSent) : (items as unknown as S[]);
   return Object.assign(values, { firstUnsent });
 }
 
