@@ -50,7 +50,7 @@ ${code}return s;
             ? this.#fields(callee.node.fields, "v", callee.scope)
             : this.#enum(callee.node, "v", callee.scope);
         return `function ${self}(v, d) {
-if (d > ${this.#options.maxDepth}) return 0;
+if (d > ${this.#options.maxDepth}) throw null;
 let s = ${fixed};
 ${code}return s;
 }`;

@@ -26,6 +26,7 @@ export abstract class Code {
   readonly #callees = new Map<object, string>();
   readonly #recursive = new Map<SchemaNode, boolean>();
   readonly #large = new Map<SchemaNode, boolean>();
+  readonly #complete = new Map<SchemaNode, boolean>();
 
   /** A name that nothing else has. */
   fresh(prefix: string): string {
@@ -50,7 +51,7 @@ export abstract class Code {
   /** The name of a type's function; `write` is asked for its text at the first time. */
   call({ node, scope }: Callee, variation: string, write: (name: string) => string): string {
     // Types that are complete in themselves are the same wherever they stand; others depend on what is around.
-    const key = isComplete(node) ? node : scope;
+    const key = this.#isComplete(node) ? node : scope;
     const known = this.#callees.get(key);
     const base = known ?? this.fresh("f");
     if (known === undefined) this.#callees.set(key, base);
@@ -68,6 +69,15 @@ export abstract class Code {
       const scope = { node, outer: null };
       known = children(node).some((child) => refersTo(child.node, scope, scope));
       this.#recursive.set(node, known);
+    }
+    return known;
+  }
+
+  #isComplete(node: NamedNode): boolean {
+    let known = this.#complete.get(node);
+    if (known === undefined) {
+      known = isComplete(node, null);
+      this.#complete.set(node, known);
     }
     return known;
   }
@@ -93,13 +103,11 @@ function refersTo(node: SchemaNode, scope: Scope | null, target: Scope): boolean
   return children(node).some((child) => refersTo(child.node, inner, target));
 }
 
-function isComplete(node: SchemaNode): boolean {
-  const complete = (part: SchemaNode, scope: Scope | null): boolean => {
-    if (part.kind === "ref") return resolve(part, scope) !== null;
-    const inner = enter(part, scope);
-    return children(part).every((child) => complete(child.node, inner));
-  };
-  return complete(node, null);
+/** Whether all refs within lead to types within. */
+function isComplete(node: SchemaNode, scope: Scope | null): boolean {
+  if (node.kind === "ref") return resolve(node, scope) !== null;
+  const inner = enter(node, scope);
+  return children(node).every((child) => isComplete(child.node, inner));
 }
 
 function countNodes(node: SchemaNode, enough: number): number {

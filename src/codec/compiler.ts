@@ -32,15 +32,24 @@ export interface CompilerOptions {
 /** Byte strings from here on go through the `copy` option: below, a call costs more than it saves. */
 export const COPY_FROM_BYTES = 256;
 
-/** The fewest bytes that a value of the type takes: what a list's length is checked against. */
+/** Types that are looked at for it: a peer's schema may have 2^NESTING_MAX ways through its refs. */
+const LEAST_VISITS = 1_000;
+
+/** At most the fewest bytes that a value of the type takes: what a list's length is checked against. */
 export function leastBytes(node: SchemaNode, scope: Scope | null): number {
-  return least(node, scope, []);
+  return least(node, scope, [], { visits: LEAST_VISITS });
 }
 
-function least(node: SchemaNode, scope: Scope | null, open: readonly SchemaNode[]): number {
+function least(
+  node: SchemaNode,
+  scope: Scope | null,
+  open: readonly SchemaNode[],
+  left: { visits: number },
+): number {
+  if (--left.visits < 0) return 0; // too few, never too many
   const sum = (nodes: readonly SchemaNode[], inner: Scope | null, path: readonly SchemaNode[]) =>
     Math.min(
-      nodes.reduce((total, part) => total + least(part, inner, path), 0),
+      nodes.reduce((total, part) => total + least(part, inner, path, left), 0),
       2 ** 31,
     );
   switch (node.kind) {
@@ -54,7 +63,7 @@ function least(node: SchemaNode, scope: Scope | null, open: readonly SchemaNode[
     case "char":
       return 2;
     case "array":
-      return Math.min(least(node.element, scope, open) * node.length, 2 ** 31);
+      return Math.min(least(node.element, scope, open, left) * node.length, 2 ** 31);
     case "tuple":
       return sum(node.elements, scope, open);
     case "struct": {
@@ -69,7 +78,7 @@ function least(node: SchemaNode, scope: Scope | null, open: readonly SchemaNode[
       const path = [...open, node];
       const payloads = node.variants.map(({ payload }) => {
         if (payload.kind === "unit") return 0;
-        if (payload.kind === "newtype") return least(payload.type, inner, path);
+        if (payload.kind === "newtype") return least(payload.type, inner, path, left);
         if (payload.kind === "tuple") return sum(payload.elements, inner, path);
         const types = payload.fields.map(({ type }) => type);
         return sum(types, inner, path);
@@ -78,7 +87,7 @@ function least(node: SchemaNode, scope: Scope | null, open: readonly SchemaNode[
     }
     case "ref": {
       const target = resolve(node, scope);
-      return target === null ? 0 : least(target.node, target.outer, open);
+      return target === null ? 0 : least(target.node, target.outer, open, left);
     }
     default:
       return 1;

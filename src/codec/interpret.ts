@@ -17,6 +17,9 @@ import { type Made, referred } from "./referred.js";
 import { stringBound } from "./text.js";
 import { NO_ROOM, out } from "./wire.js";
 
+/** Thrown by a Bound. */
+const TOO_DEEP = Symbol("too deep");
+
 export function interpreter(options: CompilerOptions): Compiler {
   return {
     encoder(node, scope): Encode {
@@ -108,8 +111,8 @@ function bounder(node: SchemaNode, scope: Scope | null, options: CompilerOptions
       const target = referred(node, scope, made, (type, outer) => bounder(type, outer, options, made));
       let depth = 0;
       return (value) => {
-        // A value that goes deeper, or in circles, is refused when it is encoded.
-        if (depth === options.maxDepth) return 0;
+        // A value that goes deeper, or in circles, is refused at once: its ways through the circles may be 2^maxDepth.
+        if (depth === options.maxDepth) throw TOO_DEEP;
         depth++;
         try {
           return target()(value);

@@ -4,7 +4,7 @@ import { fingerprint } from "./fingerprint.js";
 import { schemaError } from "./node.js";
 import { buildPlan } from "./plan.js";
 import type { Schema } from "./schema.js";
-import { schemaFromJSON } from "./schema-json.js";
+import { writerFromJSON } from "./schema-json.js";
 
 type DecodeMode = "owned" | "borrowed" | "lazy";
 type CopyInto = (target: Uint8Array, at: number, bytes: Uint8Array) => void;
@@ -49,7 +49,7 @@ export class Messages<T> {
     } catch {
       throw schemaError("", "the peer's schema is no JSON", "peer");
     }
-    return pick(decoderOf(buildPlan(schemaFromJSON(json, "peer"), this.#schema, "peer")), mode);
+    return pick(decoderOf(buildPlan(writerFromJSON(json), this.#schema, "peer")), mode);
   }
 }
 

@@ -32,7 +32,19 @@ import { Schema } from "./schema.js";
  * T is the caller's claim: nothing checks that it is the type of the schema's values.
  */
 export function schemaFromJSON<T = unknown>(json: unknown, blame: Blame = "local"): Schema<T> {
-  const node = new Reader(blame).node(json, "", 1);
+  return read(json, blame, true);
+}
+
+/**
+ * The schema that a peer writes, without its defaults: those are for readers. To check them would be the peer's to
+ * make costly, because an option that an object in a default leaves out is made: a few bytes for thousands of values.
+ */
+export function writerFromJSON(json: unknown): Schema<unknown> {
+  return read(json, "peer", false);
+}
+
+function read<T>(json: unknown, blame: Blame, defaults: boolean): Schema<T> {
+  const node = new Reader(blame, defaults).node(json, "", 1);
   checkRefsAndDefaults(node, null, rootStep(node), blame);
   return new Schema<T>(node);
 }
@@ -41,10 +53,12 @@ type Properties = Readonly<Record<string, unknown>>;
 
 class Reader {
   readonly #blame: Blame;
+  readonly #defaults: boolean;
   #nodes = 0;
 
-  constructor(blame: Blame) {
+  constructor(blame: Blame, defaults: boolean) {
     this.#blame = blame;
+    this.#defaults = defaults;
   }
 
   node(json: unknown, path: string, nesting: number): SchemaNode {
@@ -137,7 +151,7 @@ class Reader {
       names.add(name);
       const type = this.node(own(field, "type"), `${where}.type`, nesting + 1);
       // Its values are checked when the types around it are known.
-      return Object.hasOwn(field, "default")
+      return this.#defaults && Object.hasOwn(field, "default")
         ? { name, type, default: own(field, "default") as Json }
         : { name, type };
     });

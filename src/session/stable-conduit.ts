@@ -679,6 +679,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     const { recv, decode = "owned" } = this.#schema;
     if (!recv || text === this.#peerSchema) return;
     try {
+      if (this.#peerSchema !== null) throw schemaChanged(); // each would cost a plan, as often as the peer likes
       this.#receiver.decode = recv.messages.decoderOf(text, decode);
       this.#peerSchema = text;
     } catch (cause) {
@@ -798,4 +799,12 @@ function reportUnobserved(error: ConduitError): void {
   const { process } = globalThis as { process?: { emitWarning?(warning: Error): void } };
   if (process?.emitWarning) process.emitWarning(error);
   else if (typeof reportError === "function") reportError(error);
+}
+
+function schemaChanged(): ConduitError {
+  return new ConduitError(
+    "CONDUIT_SCHEMA",
+    "peer",
+    "the peer's schema has changed within the session [ext.schema]",
+  );
 }

@@ -260,7 +260,7 @@ describe.each([true, false])("generated code: %s", (generate) => {
       circle.next = circle;
       const codec = make(Chain);
       expect(errorOf(() => codec.encode(circle)).code).toBe("CONDUIT_ENCODE");
-      expect(codec.maxSize(circle)).toBeGreaterThan(0);
+      expect(errorOf(() => codec.maxSize(circle)).code).toBe("CONDUIT_ENCODE");
     });
 
     it("that have no end have no values", () => {
