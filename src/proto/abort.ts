@@ -59,7 +59,7 @@ export function meaningOfAbort(
             ends: new ConduitError(
               "CONDUIT_SCHEMA",
               "local",
-              `the peer cannot read what this side writes${said}`,
+              `the schemas of the two sides do not fit${said}`,
             ),
           };
     case AbortCode.handler:

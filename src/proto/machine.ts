@@ -627,8 +627,8 @@ export class Machine {
       case TYPE_SETTINGS:
         this.#takeSettings(control.settings);
         if (awaitsSettings) {
-          this.#sendSchema();
           this.#signal("greeted");
+          this.#sendSchema();
           this.#opened(this.#peerPosition, now);
         }
         return;
@@ -662,6 +662,7 @@ export class Machine {
         this.#events.push({ type: "volatile", item: control.item });
         return;
       case TYPE_SCHEMA:
+        this.#flush(deframer); // what came before it was not written by it
         if (this.#schemas?.reads) this.#events.push({ type: "schema", text: control.text });
         return;
       case "skipped":
@@ -1185,7 +1186,8 @@ export class Machine {
   }
 
   #fail(error: ConduitError): void {
-    this.#finish(error, { code: AbortCode.violation, reason: error.message, retryAfterMs: 0 });
+    const code = error.code === "CONDUIT_SCHEMA" ? AbortCode.schema : AbortCode.violation;
+    this.#finish(error, { code, reason: error.message, retryAfterMs: 0 });
   }
 
   #guard(run: () => void): void {

@@ -54,7 +54,7 @@ export class ChunkBatch<R> implements Batch<R> {
     }
     const { spans } = this;
     const start = spans[2 * i];
-    if (this.#decode !== null) return decodeItem(this.#decode, this.bytes, start, start + spans[2 * i + 1]);
+    if (this.#decode !== null) return this.#decode(this.bytes, start, start + spans[2 * i + 1]);
     return new Uint8Array(this.#buffer, this.#base + start, spans[2 * i + 1]) as R;
   }
 

@@ -4,7 +4,7 @@ import { MAX_OVERHEAD } from "../../assembly/abi.js";
 import { ConduitError, optionsError } from "../errors.js";
 import type { Bytes } from "../link/link.js";
 import type { ItemBatch } from "../proto/deframer.js";
-import { type Batch, ChunkBatch, type Decode, fatalDecodeError } from "./batch.js";
+import { type Batch, ChunkBatch, type Decode, decodeItem, fatalDecodeError } from "./batch.js";
 import { type Deferred, deferred, type Wait, watchWait } from "./promises.js";
 
 export interface ReceiverHooks {
@@ -27,13 +27,13 @@ type Handler<R> = (batch: Batch<R>) => void | PromiseLike<void>;
 type End = { error: ConduitError | null };
 
 export class Receiver<R> {
-  decode: Decode<R> = null;
   /** Items handed over so far. */
   handedItems = 0;
   /** Items received so far. */
   receivedItems = 0;
 
   readonly #hooks: ReceiverHooks;
+  #decode: Decode<R> = null;
   readonly #queue: ChunkBatch<R>[] = [];
   #joined: JoinedBatch | null = null;
   #end: End | null = null;
@@ -65,13 +65,32 @@ export class Receiver<R> {
     return this.#queue.length + (this.#joined ? 1 : 0);
   }
 
+  get decode(): Decode<R> {
+    return this.#decode;
+  }
+
+  /** An item that cannot be decoded ends the session, whatever its reader makes of the error [ack.cumulative]. */
+  set decode(decode: Decode<R>) {
+    this.#decode =
+      decode &&
+      ((chunk, start, end) => {
+        try {
+          return decodeItem(decode, chunk, start, end);
+        } catch (cause) {
+          const error = fatalDecodeError(cause as ConduitError);
+          this.#fail(error);
+          throw error;
+        }
+      });
+  }
+
   /** Decodes with `decode` from the first item on, what waits already included. false = a consumer has had one. */
   decodeAllWith(decode: Decode<R>): boolean {
     const had = this.handedItems + this.#takenItems > 0 || this.#current !== null;
     if (had || this.#busy || this.#delivering) return false;
     this.decode = decode;
     this.#queue.forEach((batch, i) => {
-      this.#queue[i] = batch.decodedBy(decode);
+      this.#queue[i] = batch.decodedBy(this.#decode);
     });
     return true;
   }
@@ -178,6 +197,7 @@ export class Receiver<R> {
   }
 
   #fail(error: ConduitError): void {
+    if (this.#failed) return;
     this.#failed = true;
     this.#hooks.onFailed(error);
   }
@@ -334,6 +354,7 @@ export class Receiver<R> {
   }
 
   #handed(items: number, recordBytes: number): void {
+    if (this.#failed) return;
     this.handedItems += items;
     this.#hooks.onHanded(items, recordBytes);
     if (this.#end) this.#checkEnd();

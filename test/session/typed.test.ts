@@ -3,12 +3,13 @@
 import { describe, expect, expectTypeOf, test } from "vitest";
 import { type ChaosProxy, startChaosProxy } from "../../examples/demo/chaos-proxy.js";
 import {
+  type ConduitError,
   connect,
   type Limits,
   listen,
   type MessageSchema,
   type Schemas,
-  type StableConduit,
+  StableConduit,
   tcp,
 } from "../../src/node.js";
 import {
@@ -56,6 +57,19 @@ async function typed<A, B, C, D>({
   );
   const { value: server } = await acceptor[Symbol.asyncIterator]().next();
   return { client, server: server as StableConduit<C, D>, proxy };
+}
+
+/** Both ends at once: the session may be over before it is open. */
+async function opening(
+  ofClient: Schemas<unknown, unknown>,
+  ofServer: Schemas<unknown, unknown>,
+  limits: Limits,
+) {
+  const acceptor = await listen(tcp.server({ host: "127.0.0.1", port: 0 }), { ...limits, schema: ofServer });
+  later(() => acceptor.close({ timeoutMs: 1 }));
+  const { port } = acceptor.address as { port: number };
+  const source = tcp({ host: "127.0.0.1", port });
+  return { acceptor, client: track(StableConduit.create(source, { ...limits, schema: ofClient })) };
 }
 
 describe.each(PROFILES)("typed messages (%s)", (profile) => {
@@ -149,6 +163,32 @@ describe.each(PROFILES)("typed messages (%s)", (profile) => {
       fatal: true,
     });
     expect(server.stats().handedItems).toBe(0);
+  });
+
+  test("that cannot be decoded end the session when a batch is read, whatever its reader does about it [ack.cumulative]", async () => {
+    const Pair = struct("Pair", { a: u8, b: string });
+    const { client, server } = await typed({ options, client: { send: Pair }, server: { recv: Pair } });
+    client.send({ a: 1, b: "good" });
+    client.sendBatch(Uint8Array.of(9), Uint32Array.of(1));
+    client.send({ a: 2, b: "never read" });
+    await until(() => server.stats().receivedItems === 3);
+    const read: unknown[] = [];
+    for await (const batch of server.batches()) {
+      for (let i = 0; i < batch.length; i++) {
+        try {
+          read.push(batch.at(i));
+        } catch (error) {
+          read.push((error as ConduitError).code);
+        }
+      }
+      if (read.length === 3) break;
+    }
+    expect(read[1]).toBe("CONDUIT_DECODE");
+    expect(await server.closed).toMatchObject({
+      clean: false,
+      error: { code: "CONDUIT_DECODE", fatal: true },
+    });
+    expect(server.stats().handedItems).toBeLessThan(2);
   });
 
   test("larger than they can be at most fit where only their real size does", async () => {
@@ -261,6 +301,22 @@ describe("two versions of a schema", () => {
       }
     },
   );
+
+  test("whose text is larger than the peer's maxFrameBytes end the session on both sides with CONDUIT_SCHEMA [ext.schema]", async () => {
+    const wide = (count: number) =>
+      struct("Wide", Object.fromEntries(Array.from({ length: count }, (_, i) => [`field${i}`, u8])));
+    for (const writer of ["client", "server"] as const) {
+      const writes = { send: wide(400) };
+      const reads = { recv: wide(2) };
+      const { acceptor, client } = await opening(
+        writer === "client" ? writes : reads,
+        writer === "client" ? reads : writes,
+        { maxFrameBytes: 2_048 },
+      );
+      const [close] = await Promise.all([client.closed, until(() => acceptor.sessions.size === 0)]);
+      expect(close).toMatchObject({ clean: false, error: { code: "CONDUIT_SCHEMA" } });
+    }
+  });
 
   test("are translated by a plan where the peer cannot say what it writes", async () => {
     const { client, server } = await typed({
