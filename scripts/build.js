@@ -20,4 +20,5 @@ function run(packageName, bin, ...args) {
 rmSync("build/js", { recursive: true, force: true });
 await import("./build-wasm.js");
 run("typescript", "bin/tsc", "-p", "tsconfig.build.json");
+rmSync("dist", { recursive: true, force: true }); // chunks of yesterday would be published
 run("rollup", "dist/bin/rollup", "-c", "rollup.config.js", "--silent");
