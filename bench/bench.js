@@ -39,6 +39,7 @@ const COMMANDS = ["report", "guard"];
 /**
  * A module in suites/.
  * @typedef {object} Suite
+ * @property {string} [about] for readers of the report, Markdown
  * @property {Omit<Options, "cpuProf"> & { quick: Partial<Options> }} defaults
  * @property {(options: Options, progress: (line: string) => void) => Promise<{ results: any[], skipped: Record<string, string> }>} run
  * @property {(results: any[]) => import("./tables.js").Table[]} [tables]

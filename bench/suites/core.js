@@ -24,6 +24,11 @@ import { figure, size as sizeOf } from "../tables.js";
 /** @type {Operation[]} */
 const OPERATIONS = ["encode", "batch", "scan", "ack", "rewind"];
 
+export const about =
+  "The hot path alone in one thread: AssemblyScript compiled for shared and for plain memory, against a careful " +
+  "TypeScript twin of the same functions ([bench/core-twin.js](bench/core-twin.js)), which a test holds to the same " +
+  "bytes. WASM has to copy what it reads into its memory, the twin reads it where it is: both are in these figures.";
+
 export const defaults = {
   systems: SYSTEMS,
   sizes: [16, 64, 256, 1024, 4096, 16_384, 65_536],

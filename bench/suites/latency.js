@@ -24,6 +24,10 @@ import { figure, short, size as sizeOf } from "../tables.js";
 
 const IN_FLIGHT = [1, 64];
 
+export const about =
+  "Request and response between two processes over loopback: one request at a time, and always 64 on their way. " +
+  "`vox-core-echo` is this package on one side (base profile) and vox-core in Rust echoing on the other.";
+
 export const defaults = {
   systems: [
     "stable-conduit",

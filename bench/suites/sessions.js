@@ -34,6 +34,10 @@ const MOST_LINKS = 10_000;
 const MANY = 50_000;
 const KEEPALIVE_MS = 1_000;
 
+export const about =
+  "What idle sessions cost the process that accepted them. Detached: the link is gone, the session waits for the next " +
+  "one. Keepalive: each session asks its peer once a second. Raw `net` and `ws` are connections, without sessions.";
+
 export const defaults = {
   systems: ["stable-conduit", "net", "ws"],
   sizes: [1_000, 10_000, 100_000],

@@ -1,4 +1,5 @@
 // The benchmark harness itself: results are well formed. How fast anything is, is not a matter for a test.
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { resultOf, run } from "./run.js";
 
@@ -24,4 +25,10 @@ test("bench throughput has a rate and a cost per system and size", { timeout: 30
 
 test("bench without a suite says which there are and exits with 2", async () => {
   await expect(run()).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining("throughput") });
+});
+
+test("bench takes a system of somebody else by its path", { timeout: 30_000 }, async () => {
+  const example = fileURLToPath(new URL("../../bench/example-system.js", import.meta.url));
+  const { results } = await resultOf("throughput", "--seconds=0.05", "--sizes=64", `--systems=${example}`);
+  expect(results).toMatchObject([{ system: "length-prefix", size: 64 }]);
 });
