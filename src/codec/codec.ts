@@ -137,13 +137,23 @@ class SchemaCodec<T> implements Codec<T> {
     return this.#fingerprint;
   }
 
+  #room(bytes: number): Uint8Array<ArrayBuffer> {
+    try {
+      return new Uint8Array(Math.max(SCRATCH_BYTES, bytes));
+    } catch (cause) {
+      throw new Failure(`there is no memory for ${bytes} bytes`, null, cause).toError(
+        rootStep(this.schema.node),
+      );
+    }
+  }
+
   encode(value: T): Uint8Array<ArrayBuffer> {
     // Taken away meanwhile: a getter of the value may encode, too.
     let target = scratch;
     scratch = NO_BYTES;
     let end = this.encodeInto(target, 0, target.length, value);
     if (end === NO_ROOM) {
-      target = new Uint8Array(Math.max(SCRATCH_BYTES, this.maxSize(value)));
+      target = this.#room(this.maxSize(value));
       end = this.encodeInto(target, 0, target.length, value);
       // Only a value that grew while it was read.
       if (end === NO_ROOM)

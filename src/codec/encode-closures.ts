@@ -1,5 +1,5 @@
 // Writes values, step by step: one closure for each type.
-import { COPY_FROM_BYTES, type CompilerOptions } from "./compiler.js";
+import { COPY_FROM_BYTES, type CompilerOptions, leastBytes } from "./compiler.js";
 import { describe, Failure } from "./failure.js";
 import {
   type EnumNode,
@@ -20,6 +20,8 @@ interface Output {
   at: number;
   end: number;
   depth: number;
+  /** Elements without bytes that may still come: as many as a reader takes. */
+  emptyLeft: number;
 }
 
 export type Put = (output: Output, value: unknown) => void;
@@ -116,26 +118,32 @@ export function putter(
     }
     case "list": {
       const put = of(node.element);
+      const least = leastBytes(node.element, scope);
       return (output, value) => {
         if (!Array.isArray(value)) throw expected("an array", value);
+        if (least === 0) spendEmpty(output, value.length);
         length(output, value.length);
         elements(output, put, value, value.length);
       };
     }
     case "array": {
       const put = of(node.element);
+      const least = leastBytes(node.element, scope);
       return (output, value) => {
         if (!Array.isArray(value)) throw expected("an array", value);
         if (value.length !== node.length)
           throw new Failure(`expected ${node.length} items, got ${value.length}`);
+        if (least === 0) spendEmpty(output, node.length);
         elements(output, put, value, node.length);
       };
     }
     case "set": {
       const put = of(node.element);
+      const least = leastBytes(node.element, scope);
       return (output, value) => {
         if (!(value instanceof Set)) throw expected("a Set", value);
         const { size } = value;
+        if (least === 0) spendEmpty(output, size);
         length(output, size);
         let count = 0;
         for (const item of value) {
@@ -148,9 +156,11 @@ export function putter(
     case "map": {
       const key = of(node.key);
       const item = of(node.value);
+      const least = leastBytes(node.key, scope) + leastBytes(node.value, scope);
       return (output, value) => {
         if (!(value instanceof Map)) throw expected("a Map", value);
         const { size } = value;
+        if (least === 0) spendEmpty(output, size);
         length(output, size);
         let count = 0;
         for (const entry of value) {
@@ -299,6 +309,11 @@ function elements(output: Output, put: Put, values: readonly unknown[], count: n
 
 function length(output: Output, value: number): void {
   varint(output, value);
+}
+
+function spendEmpty(output: Output, count: number): void {
+  output.emptyLeft -= count;
+  if (output.emptyLeft < 0) throw new Failure("too many elements without bytes");
 }
 
 function room(output: Output, bytes: number): void {

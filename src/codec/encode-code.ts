@@ -7,7 +7,7 @@
 // could copy has to be brought into its memory first: placing 900 staged bytes (scatterPlace) would add 48 ns.
 
 import { type Callee, Code, deeper } from "./code.js";
-import { type CompilerOptions, scalarBytes } from "./compiler.js";
+import { type CompilerOptions, leastBytes, scalarBytes } from "./compiler.js";
 import {
   type EnumNode,
   enter,
@@ -26,7 +26,7 @@ interface Part {
 }
 
 const HEAD = `
-const { wire, text, varintBytes, copy, Bytes, isArray } = runtime;
+const { wire, out, text, varintBytes, copy, Bytes, isArray } = runtime;
 const { writeVarint, writeU64, writeI64, writeU128, writeI128, writeSafeUnsigned, writeSafeSigned, viewOf } = wire;
 `;
 
@@ -36,6 +36,8 @@ const SWITCH_VARIANTS = 12;
 export class EncodeCode extends Code {
   readonly #options: CompilerOptions;
   #constants = "";
+  /** Some list may have elements without bytes: they are counted. */
+  #empties = false;
 
   constructor(options: CompilerOptions) {
     super();
@@ -44,11 +46,20 @@ export class EncodeCode extends Code {
 
   program(node: SchemaNode, scope: Scope | null): string {
     const body = this.#sequence([{ node, value: "v" }], 0, scope);
-    return `"use strict";${HEAD}${this.#constants}${this.functions()}
+    const functions = this.functions();
+    const count = this.#empties ? `out.emptyLeft = ${this.#options.maxEmptyElements};\n` : "";
+    return `"use strict";${HEAD}${this.#constants}${functions}
 return function encode(t, p, e, v) {
 const d = 0, w = viewOf(t);
-${body}return p;
+${count}${body}return p;
 };`;
+  }
+
+  /** Counts `n` elements that may have no bytes: as many as a reader takes. */
+  #spendEmpty(n: string, nodes: readonly SchemaNode[], scope: Scope | null): string {
+    if (nodes.some((node) => leastBytes(node, scope) > 0)) return "";
+    this.#empties = true;
+    return `if (!((out.emptyLeft -= ${n}) >= 0)) return ${WRONG};\n`;
   }
 
   #sequence(parts: readonly Part[], granted: number, scope: Scope | null): string {
@@ -144,11 +155,12 @@ ${this.#sequence([{ node: node.element, value }], granted - 1, inner)}}
         const n = this.fresh("n");
         return `if (!isArray(${x})) return ${WRONG};
 const ${n} = ${x}.length;
-${this.#elements(node.element, x, n, 5, `if (e - p < 5) return ${NO_ROOM};\n`, varint(n), inner)}`;
+${this.#spendEmpty(n, [node.element], inner)}${this.#elements(node.element, x, n, 5, `if (e - p < 5) return ${NO_ROOM};\n`, varint(n), inner)}`;
       }
       case "array": {
         const length = String(node.length);
-        const check = `if (!isArray(${x}) || ${x}.length !== ${length}) return ${WRONG};\n`;
+        const spend = this.#spendEmpty(length, [node.element], inner);
+        const check = `if (!isArray(${x}) || ${x}.length !== ${length}) return ${WRONG};\n${spend}`;
         if (this.#isDynamic(node, scope))
           return check + this.#elements(node.element, x, length, 0, "", "", inner);
         const i = this.fresh("i");
@@ -218,7 +230,7 @@ ${body}return p;
     return `if (!(${x} instanceof ${type})) return ${WRONG};
 if (e - p < 5) return ${NO_ROOM};
 const ${n} = ${x}.size;
-${varint(n)}let ${c} = 0;
+${this.#spendEmpty(n, nodes, scope)}${varint(n)}let ${c} = 0;
 for (const ${pattern} of ${x}) {
 if (${c}++ === ${n}) return ${WRONG};
 ${this.#sequence(parts, 0, scope)}}

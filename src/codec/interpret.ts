@@ -25,7 +25,7 @@ export function interpreter(options: CompilerOptions): Compiler {
     encoder(node, scope): Encode {
       const put = putter(node, scope, options, new Map());
       return (target, at, end, value) => {
-        const output = { target, at, end, depth: 0 };
+        const output = { target, at, end, depth: 0, emptyLeft: options.maxEmptyElements };
         try {
           put(output, value);
         } catch (error) {

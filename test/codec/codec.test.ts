@@ -241,6 +241,24 @@ describe.each([true, false])("generated code: %s", (generate) => {
       const codec = make(s.list(s.unit), { maxEmptyElements: 3 });
       expect(codec.decode(bytesOf("03"))).toEqual([null, null, null]);
       expect(errorOf(() => codec.decode(bytesOf("04"))).message).toMatch(/too many elements without bytes/);
+      // What no reader takes is not written.
+      expect(codec.encode([null, null, null])).toEqual(bytesOf("03"));
+      for (const [schema, value] of [
+        [s.list(s.unit), new Array(4).fill(null)],
+        [
+          s.tuple(s.list(s.unit), s.list(s.unit)),
+          [
+            [null, null],
+            [null, null],
+          ],
+        ],
+        [s.array(s.unit, 4), new Array(4).fill(null)],
+        [s.set(s.array(s.u8, 0)), new Set([[], [], [], []])],
+      ] as [s.Schema<unknown>, unknown][]) {
+        const error = errorOf(() => make(schema, { maxEmptyElements: 3 }).encode(value));
+        expect(error).toMatchObject({ code: "CONDUIT_ENCODE" });
+        expect(error.message).toMatch(/too many elements without bytes/);
+      }
     });
   });
 
