@@ -56,8 +56,8 @@ ${count}${body}return p;
   }
 
   /** Counts `n` elements that may have no bytes: as many as a reader takes. */
-  #spendEmpty(n: string, nodes: readonly SchemaNode[], scope: Scope | null): string {
-    if (nodes.some((node) => leastBytes(node, scope) > 0)) return "";
+  #spendEmpty(n: string, leastBytesEach: number): string {
+    if (leastBytesEach > 0) return "";
     this.#empties = true;
     return `if (!((out.emptyLeft -= ${n}) >= 0)) return ${WRONG};\n`;
   }
@@ -155,11 +155,11 @@ ${this.#sequence([{ node: node.element, value }], granted - 1, inner)}}
         const n = this.fresh("n");
         return `if (!isArray(${x})) return ${WRONG};
 const ${n} = ${x}.length;
-${this.#spendEmpty(n, [node.element], inner)}${this.#elements(node.element, x, n, 5, `if (e - p < 5) return ${NO_ROOM};\n`, varint(n), inner)}`;
+${this.#spendEmpty(n, leastBytes(node.element, inner))}${this.#elements(node.element, x, n, 5, `if (e - p < 5) return ${NO_ROOM};\n`, varint(n), inner)}`;
       }
       case "array": {
         const length = String(node.length);
-        const spend = this.#spendEmpty(length, [node.element], inner);
+        const spend = this.#spendEmpty(length, leastBytes(node.element, inner));
         const check = `if (!isArray(${x}) || ${x}.length !== ${length}) return ${WRONG};\n${spend}`;
         if (this.#isDynamic(node, scope))
           return check + this.#elements(node.element, x, length, 0, "", "", inner);
@@ -225,12 +225,13 @@ ${body}return p;
     const c = this.fresh("c");
     const names = nodes.map(() => this.fresh("x"));
     const parts = nodes.map((node, i): Part => ({ node, value: names[i] }));
+    const least = nodes.reduce((sum, node) => sum + leastBytes(node, scope), 0);
     const pattern = type === "Map" ? `[${names.join(", ")}]` : names[0];
     // It may change while the value's own code runs; what was announced has to come.
     return `if (!(${x} instanceof ${type})) return ${WRONG};
 if (e - p < 5) return ${NO_ROOM};
 const ${n} = ${x}.size;
-${this.#spendEmpty(n, nodes, scope)}${varint(n)}let ${c} = 0;
+${this.#spendEmpty(n, least)}${varint(n)}let ${c} = 0;
 for (const ${pattern} of ${x}) {
 if (${c}++ === ${n}) return ${WRONG};
 ${this.#sequence(parts, 0, scope)}}
