@@ -10,128 +10,129 @@ interface LimitSpec {
   default: number;
   min: number;
   max: number;
-  /** Why the default is what it is, and what happens at the bound. */
-  reason: string;
 }
 
 /** A 31-bit timer overflows above this; 24.8 days is "for ever" for a link. */
 const MAX_MS = 0x7fff_ffff;
 
+/** Each with the reason for its default and what happens at the bound, as comments: pages load this file too. */
 export const LIMITS = {
+  /** Bound of the replay ring, taken on demand; full: CONDUIT_REPLAY_FULL, or write() waits [replay.bound]. */
   replayBytes: {
     unit: "bytes",
     default: 16 * MIB,
     min: 4 * KIB,
     max: 512 * MIB,
-    reason:
-      "Bound of the replay ring, taken on demand; full: CONDUIT_REPLAY_FULL, or write() waits [replay.bound].",
   },
+  /** Accepted and not yet written to a link; above it `congested` is true. 1 MiB keeps a fast link busy. */
   highWaterBytes: {
     unit: "bytes",
     default: 1 * MIB,
     min: 1,
     max: 512 * MIB,
-    reason:
-      "Accepted and not yet written to a link; above it `congested` is true. 1 MiB keeps a fast link busy.",
   },
+  /**
+   * Largest item, both ways; at most half of replayBytes. Larger: CONDUIT_FRAME_TOO_LARGE, or a violation
+   * [link.max].
+   */
   maxFrameBytes: {
     unit: "bytes",
     default: 8 * MIB,
     min: 1,
     max: 256 * MIB,
-    reason:
-      "Largest item, both ways; at most half of replayBytes. Larger: CONDUIT_FRAME_TOO_LARGE, or a violation [link.max].",
   },
+  /**
+   * Received and not yet handed over; default replayBytes. The peer stops at it [ext.window], or its link is
+   * paused (base).
+   */
   receiveWindow: {
     unit: "bytes",
     default: 16 * MIB,
     min: 4 * KIB,
     max: 1024 * MIB,
-    reason:
-      "Received and not yet handed over; default replayBytes. The peer stops at it [ext.window], or its link is paused (base).",
   },
+  /**
+   * All rings of this thread; a ring that would grow beyond it fails with CONDUIT_MEMORY. 64 KiB each are
+   * always granted.
+   */
   maxMemoryBytes: {
     unit: "bytes",
     default: 1024 * MIB,
     min: 64 * KIB,
     max: 1536 * MIB,
-    reason:
-      "All rings of this thread; a ring that would grow beyond it fails with CONDUIT_MEMORY. 64 KiB each are always granted.",
   },
+  /** Handed over since the last ack: one is sent at once [ack.delay]. */
   ackBytes: {
     unit: "bytes",
     default: 64 * KIB,
     min: 1,
     max: 512 * MIB,
-    reason: "Handed over since the last ack: one is sent at once [ack.delay].",
   },
+  /** An ack waits this long for a frame to ride on or for more to acknowledge [ack.delay]. */
   ackDelayMs: {
     unit: "ms",
     default: 20,
     min: 0,
     max: MAX_MS,
-    reason: "An ack waits this long for a frame to ride on or for more to acknowledge [ack.delay].",
   },
+  /** Base profile: no ack for so long while one is needed drops the link, the resume brings it [base.probe]. */
   probeMs: {
     unit: "ms",
     default: 1_000,
     min: 1,
     max: MAX_MS,
-    reason:
-      "Base profile: no ack for so long while one is needed drops the link, the resume brings it [base.probe].",
   },
+  /**
+   * Base profile: how long a missing frame may be late before the link is dropped to get it again
+   * [recv.gap].
+   */
   gapTimeoutMs: {
     unit: "ms",
     default: 1_000,
     min: 1,
     max: MAX_MS,
-    reason:
-      "Base profile: how long a missing frame may be late before the link is dropped to get it again [recv.gap].",
   },
+  /** From link to open session; then CONDUIT_HANDSHAKE_TIMEOUT and the link is closed [hello.timeout]. */
   handshakeTimeoutMs: {
     unit: "ms",
     default: 10_000,
     min: 1,
     max: MAX_MS,
-    reason:
-      "From link to open session; then CONDUIT_HANDSHAKE_TIMEOUT and the link is closed [hello.timeout].",
   },
+  /** Silence of the peer before a PING; 0 = never [ext.ping]. */
   keepaliveMs: {
     unit: "ms",
     default: 15_000,
     min: 0,
     max: MAX_MS,
-    reason: "Silence of the peer before a PING; 0 = never [ext.ping].",
   },
+  /** Silence after a PING before the link is given up [ext.ping]. */
   keepaliveTimeoutMs: {
     unit: "ms",
     default: 10_000,
     min: 1,
     max: MAX_MS,
-    reason: "Silence after a PING before the link is given up [ext.ping].",
   },
+  /** Base profile, which has no PING: silence of the peer before its link is given up; 0 = never [base.idle]. */
   idleTimeoutMs: {
     unit: "ms",
     default: 0,
     min: 0,
     max: MAX_MS,
-    reason:
-      "Base profile, which has no PING: silence of the peer before its link is given up; 0 = never [base.idle].",
   },
+  /** Acceptor: a session without a link is kept so long, then CONDUIT_SESSION_LOST `expired` [resume.grace]. */
   graceMs: {
     unit: "ms",
     default: 120_000,
     min: 0,
     max: MAX_MS,
-    reason:
-      "Acceptor: a session without a link is kept so long, then CONDUIT_SESSION_LOST `expired` [resume.grace].",
   },
+  /** close() aborts with CONDUIT_ABORTED when the peer has not ended by then [close.unread]. */
   closeTimeoutMs: {
     unit: "ms",
     default: 10_000,
     min: 1,
     max: MAX_MS,
-    reason: "close() aborts with CONDUIT_ABORTED when the peer has not ended by then [close.unread].",
   },
 } as const satisfies Record<string, LimitSpec>;
 
