@@ -1,4 +1,3 @@
-import { nodeResolve } from "@rollup/plugin-node-resolve";
 import { dts } from "rollup-plugin-dts";
 
 /** @param {string} extension */
@@ -17,7 +16,6 @@ const commands = {
 export default [
   {
     input: { ...entries(".js"), ...commands },
-    plugins: [nodeResolve()],
     external: [/^node:/, "ws"],
     output: { dir: "dist", format: "es", sourcemap: true, chunkFileNames: "internal-[name].js" },
   },

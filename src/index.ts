@@ -17,6 +17,7 @@ export {
 export { MemoryBudget } from "./memory-budget.js";
 export { type Acceptor, type AcceptorStats, listen } from "./session/acceptor.js";
 export type { Batch } from "./session/batch.js";
+export { init, initSync } from "./session/init.js";
 export type {
   DecodeMode,
   MessagePlan,

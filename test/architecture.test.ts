@@ -18,7 +18,7 @@ const LAYERS: Record<string, { mayImport: string[] }> = {
   entry: { mayImport: ["entry", "session", "codec", "link", "leaf"] },
   session: { mayImport: ["session", "proto", "wasm", "link", "leaf", "abi"] },
   proto: { mayImport: ["proto", "wasm", "link", "leaf", "abi"] },
-  wasm: { mayImport: ["wasm", "link", "leaf", "abi", "@assemblyscript/loader"] },
+  wasm: { mayImport: ["wasm", "link", "leaf", "abi"] },
   link: { mayImport: ["link", "leaf"] },
   codec: { mayImport: ["codec", "leaf"] },
   leaf: { mayImport: ["leaf"] },

@@ -27,10 +27,15 @@ export class Core {
   /** Where a scan lists items, TABLE_ENTRIES pairs. Used within one call only. */
   readonly table: number;
 
-  constructor(build: Build = bestBuild()) {
+  /** @throws ConduitError as instantiate() */
+  constructor(
+    build: Build = bestBuild(),
+    memory = new LinearMemory(build),
+    exports = instantiate(build, memory.memory),
+  ) {
     this.build = build;
-    this.memory = new LinearMemory(build);
-    this.exports = instantiate(build, this.memory.memory);
+    this.memory = memory;
+    this.exports = exports;
     this.frameEnter = this.exports.frameEnter;
     this.deframe = this.exports.deframe;
     this.chunk = this.memory.allocate(SCAN_BYTES_MAX);
@@ -72,8 +77,20 @@ export class Core {
 
 let core: Core | undefined;
 
-/** This thread's instance, made at the first call (synchronously: both builds are small). */
+/**
+ * This thread's instance. Made at the first call, synchronously, unless provideCore() was there before.
+ * @throws ConduitError CONDUIT_OPTIONS where that is not allowed
+ */
 export function threadCore(): Core {
   core ??= new Core();
   return core;
+}
+
+/** For init(), which compiles asynchronously. There is one core for ever, so the first one counts. */
+export function provideCore(provided: Core): void {
+  core ??= provided;
+}
+
+export function hasCore(): boolean {
+  return core !== undefined;
 }

@@ -1,6 +1,6 @@
-// From the embedded binaries to an instance. Both builds export the same functions over addresses.
-import { instantiateSync } from "@assemblyscript/loader";
-import * as binary from "./binary.generated.js";
+// From the embedded binary to an instance. Both builds export the same functions over addresses.
+import { ConduitError } from "../errors.js";
+import { flagsAt, hex } from "./binary.generated.js";
 
 /** All results and arguments are u32, but JavaScript sees them as signed: addresses stay below 2 GiB. */
 export interface CoreExports {
@@ -49,14 +49,38 @@ export function bestBuild(): Build {
   return typeof SharedArrayBuffer === "undefined" ? "plain" : "shared";
 }
 
-export function instantiate(build: Build, memory: WebAssembly.Memory): CoreExports {
-  const { instance } = instantiateSync(decodeBase64(binary[build].base64), { env: { memory } });
-  return instance.exports as unknown as CoreExports;
+/** The module's bytes, a new array for each call. */
+export function binaryOf(build: Build): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(hex.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
+  if (build === "shared") bytes[flagsAt] |= 2; // all that the two builds differ in; build-wasm.js makes sure
+  return bytes;
 }
 
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  const characters = atob(text);
-  const bytes = new Uint8Array(characters.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
-  return bytes;
+/** What a module imports. */
+export function importsOf(memory: WebAssembly.Memory): WebAssembly.Imports {
+  return { env: { memory } };
+}
+
+/** @throws ConduitError CONDUIT_OPTIONS where WebAssembly may not be compiled (at once). */
+export function instantiate(build: Build, memory: WebAssembly.Memory): CoreExports {
+  try {
+    return exportsOf(new WebAssembly.Instance(new WebAssembly.Module(binaryOf(build)), importsOf(memory)));
+  } catch (cause) {
+    throw refused(cause);
+  }
+}
+
+export function exportsOf({ exports }: WebAssembly.Instance): CoreExports {
+  return exports as unknown as CoreExports;
+}
+
+/** Engines do not say in one way what they have against a module, so this names both things that can be done. */
+export function refused(cause: unknown): ConduitError {
+  return new ConduitError(
+    "CONDUIT_OPTIONS",
+    "local",
+    `WebAssembly was refused (${cause}): where a page must not compile synchronously, call init() first and wait for it; a Content-Security-Policy has to allow 'wasm-unsafe-eval'`,
+    { fatal: false, cause },
+  );
 }
