@@ -1,6 +1,6 @@
 // What a schema is for: values to bytes and back. Functions are compiled when they are first used, by the generator or,
 // where a Content-Security-Policy forbids that, by the interpreter; both behave alike, errors included.
-import { type ConduitError, optionsError } from "../errors.js";
+import { ConduitError, optionsError } from "../errors.js";
 import type { Bound, Compiler, CompilerOptions, Encode, Read, ReadMode } from "./compiler.js";
 import { Failure } from "./failure.js";
 import { fingerprint } from "./fingerprint.js";
@@ -53,9 +53,11 @@ export interface Codec<T> extends Decoder<T> {
   readonly fingerprint: string;
   /**
    * At least as many bytes as the value takes: what to reserve. Quick, because it looks only at parts that vary; strings
-   * count 3 bytes a character. Throws CONDUIT_ENCODE for what has no size, but does not check the value.
+   * count 3 bytes a character. Above `limit`, by default 1 GiB, it stops counting and returns some number above it: a
+   * value whose parts occur twice within one another may be 2^maxDepth times as large as it looks.
+   * Throws CONDUIT_ENCODE for what has no size, but does not check the value.
    */
-  maxSize(value: T): number;
+  maxSize(value: T, limit?: number): number;
   /**
    * Writes the value to `target` from `offset` on and returns the offset behind it; or -1, when there is no room for it
    * before `end` (there always is, when that is maxSize() away). Never writes outside; what is inside is undefined after
@@ -63,8 +65,11 @@ export interface Codec<T> extends Decoder<T> {
    * not of the type.
    */
   encodeInto(target: Uint8Array, offset: number, end: number, value: T): number;
-  /** The value's bytes, the caller's own. Throws CONDUIT_ENCODE. */
-  encode(value: T): Uint8Array<ArrayBuffer>;
+  /**
+   * The value's bytes, the caller's own; at most `limit`, by default 256 MiB. Throws CONDUIT_ENCODE, and
+   * CONDUIT_FRAME_TOO_LARGE for more bytes than that.
+   */
+  encode(value: T, limit?: number): Uint8Array<ArrayBuffer>;
 }
 
 const codecs = new WeakMap<object, Codec<unknown>>();
@@ -113,17 +118,19 @@ function compilers(options: CodecOptions): Compilers {
 
 class SchemaCodec<T> implements Codec<T> {
   readonly schema: Schema<T>;
-  readonly maxSize: (value: T) => number;
+  readonly maxSize: (value: T, limit?: number) => number;
   readonly encodeInto: (target: Uint8Array, offset: number, end: number, value: T) => number;
   readonly decode: (bytes: Uint8Array, start?: number, end?: number) => T;
   readonly decodeBorrowed: (bytes: Uint8Array, start?: number, end?: number) => T;
   readonly decodeLazy: (bytes: Uint8Array, start?: number, end?: number) => T;
+  readonly #both: Compilers;
   #fingerprint: string | undefined;
 
   constructor(schema: Schema<T>, options: CodecOptions) {
     this.schema = schema;
     const { node } = schema;
     const both = compilers(options);
+    this.#both = both;
     this.maxSize = bounder(node, both);
     this.encodeInto = encoder(node, both);
     const { decode, decodeBorrowed, decodeLazy } = decoders<T>(node, both);
@@ -137,32 +144,47 @@ class SchemaCodec<T> implements Codec<T> {
     return this.#fingerprint;
   }
 
-  #room(bytes: number): Uint8Array<ArrayBuffer> {
-    try {
-      return new Uint8Array(Math.max(SCRATCH_BYTES, bytes));
-    } catch (cause) {
-      throw new Failure(`there is no memory for ${bytes} bytes`, null, cause).toError(
-        rootStep(this.schema.node),
-      );
-    }
-  }
-
-  encode(value: T): Uint8Array<ArrayBuffer> {
+  encode(value: T, limit = MESSAGE_BYTES_MAX): Uint8Array<ArrayBuffer> {
     // Taken away meanwhile: a getter of the value may encode, too.
     let target = scratch;
     scratch = NO_BYTES;
     let end = this.encodeInto(target, 0, target.length, value);
     if (end === NO_ROOM) {
-      target = this.#room(this.maxSize(value));
+      const most = BOUND_SLACK * limit;
+      const bytes = this.maxSize(value, most);
+      if (bytes > most) return this.#encodeExactly(value, limit);
+      target = roomFor(Math.max(SCRATCH_BYTES, bytes), this.schema.node);
       end = this.encodeInto(target, 0, target.length, value);
       // Only a value that grew while it was read.
       if (end === NO_ROOM)
         throw new Failure("the value changed while it was read").toError(rootStep(this.schema.node));
     }
     if (target.length <= SCRATCH_BYTES_MAX) scratch = target;
+    if (end > limit) throw tooLarge(this.schema.node, limit);
+    return target.slice(0, end);
+  }
+
+  /** What may be larger than `limit`, or be many times smaller than it can be at most: slower, and exact about room. */
+  #encodeExactly(value: T, limit: number): Uint8Array<ArrayBuffer> {
+    const { node } = this.schema;
+    const target = roomFor(limit, node);
+    let end: number;
+    try {
+      end = this.#both.careful.encoder(node, null)(target, 0, limit, value);
+    } catch (error) {
+      throw error instanceof Failure ? error.toError(rootStep(node)) : error;
+    }
+    if (end === NO_ROOM) throw tooLarge(node, limit);
     return target.slice(0, end);
   }
 }
+
+/** What one message may have unless its sender says otherwise. */
+const MESSAGE_BYTES_MAX = 2 ** 28;
+/** A value may be so much smaller than it can be at most, and still be encoded at full speed. */
+const BOUND_SLACK = 4;
+/** So much of a value that is wrong somewhere is encoded again to say where. */
+const EXPLAINED_BYTES_MAX = 2 ** 24;
 
 const SCRATCH_BYTES = 1024;
 const SCRATCH_BYTES_MAX = 65_536;
@@ -170,14 +192,27 @@ const NO_BYTES = new Uint8Array(0);
 /** Where encode() writes before it knows the size. */
 let scratch = NO_BYTES;
 
-function bounder(node: SchemaNode, both: Compilers): (value: unknown) => number {
+function roomFor(bytes: number, node: SchemaNode): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(bytes);
+  } catch (cause) {
+    throw new Failure(`there is no memory for ${bytes} bytes`, null, cause).toError(rootStep(node));
+  }
+}
+
+function tooLarge(node: SchemaNode, limit: number): ConduitError {
+  const what = `${rootStep(node)}: the value takes more than ${limit} bytes`;
+  return new ConduitError("CONDUIT_FRAME_TOO_LARGE", "local", what, { fatal: false });
+}
+
+function bounder(node: SchemaNode, both: Compilers): (value: unknown, limit?: number) => number {
   let bound: Bound | undefined;
-  return (value) => {
+  return (value, limit = BOUND_SLACK * MESSAGE_BYTES_MAX) => {
     bound ??= both.fast.bounder(node, null);
     let bytes = Number.NaN;
     let cause: unknown;
     try {
-      bytes = bound(value);
+      bytes = bound(value, limit);
     } catch (error) {
       cause = error;
     }
@@ -211,7 +246,10 @@ function encodeError(node: SchemaNode, { careful }: Compilers, value: unknown, c
   const root = rootStep(node);
   const encode = careful.encoder(node, null);
   try {
-    for (let room = SCRATCH_BYTES; encode(new Uint8Array(room), 0, room, value) === NO_ROOM; ) room *= 4;
+    for (let room = SCRATCH_BYTES; encode(new Uint8Array(room), 0, room, value) === NO_ROOM; room *= 4) {
+      if (room >= EXPLAINED_BYTES_MAX)
+        return new Failure("a part that is not of the type", null, cause).toError(root);
+    }
   } catch (error) {
     if (error instanceof Failure) return error.toError(root);
     cause = error;

@@ -6,8 +6,11 @@ export type ReadMode = "owned" | "borrowed" | "skip";
 
 /** Returns the offset behind the value, NO_ROOM or WRONG. Writes nothing before `at` or from `end` on. */
 export type Encode = (target: Uint8Array, at: number, end: number, value: unknown) => number;
-/** At least as many bytes as the value takes; anything for what is not a value of the type. */
-export type Bound = (value: unknown) => number;
+/**
+ * At least as many bytes as the value takes; anything for what is not a value of the type. Stops at the first sum above
+ * `limit`: parts that occur twice would let a small value take any time.
+ */
+export type Bound = (value: unknown, limit: number) => number;
 /**
  * The value at `at`. Leaves the offset behind it in `out.at`: the caller compares it with `end`, since a read may have
  * gone beyond. What cannot be read throws.
@@ -27,6 +30,22 @@ export interface CompilerOptions {
   maxEmptyElements: number;
   /** Copies long byte strings to where they belong; default Uint8Array.prototype.set. */
   copy: ((target: Uint8Array, at: number, bytes: Uint8Array) => void) | undefined;
+}
+
+/** What a typed array has, whatever properties it was given: own ones may say anything. */
+export const bytesOf = {
+  length: getterOf("length"),
+  buffer: getterOf("buffer"),
+  byteOffset: getterOf("byteOffset"),
+};
+
+function getterOf(name: string): (this: Uint8Array) => never {
+  return Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)!.get as never;
+}
+
+/** A view of the same bytes with no properties of its own. */
+export function plainBytes(bytes: Uint8Array, length: number): Uint8Array {
+  return new Uint8Array(bytesOf.buffer.call(bytes), bytesOf.byteOffset.call(bytes), length);
 }
 
 /** Byte strings from here on go through the `copy` option: below, a call costs more than it saves. */

@@ -1,5 +1,5 @@
 // Writes values, step by step: one closure for each type.
-import { COPY_FROM_BYTES, type CompilerOptions, leastBytes } from "./compiler.js";
+import { bytesOf, COPY_FROM_BYTES, type CompilerOptions, leastBytes, plainBytes } from "./compiler.js";
 import { describe, Failure } from "./failure.js";
 import {
   type EnumNode,
@@ -91,7 +91,7 @@ export function putter(
     case "payload":
       return (output, value) => {
         if (!(value instanceof Uint8Array)) throw expected("a Uint8Array", value);
-        const { length } = value;
+        const length: number = bytesOf.length.call(value);
         if (node.kind === "bytes") {
           room(output, varintBytes(length));
           output.at = wire.writeVarint(output.target, output.at, length);
@@ -102,7 +102,7 @@ export function putter(
         }
         room(output, length);
         if (length >= COPY_FROM_BYTES && options.copy !== undefined)
-          options.copy(output.target, output.at, value);
+          options.copy(output.target, output.at, plainBytes(value, length));
         else output.target.set(value, output.at);
         output.at += length;
       };
@@ -121,9 +121,11 @@ export function putter(
       const least = leastBytes(node.element, scope);
       return (output, value) => {
         if (!Array.isArray(value)) throw expected("an array", value);
-        if (least === 0) spendEmpty(output, value.length);
-        length(output, value.length);
-        elements(output, put, value, value.length);
+        const count = counted(value.length);
+        if (least === 0) spendEmpty(output, count);
+        length(output, count);
+        room(output, count * least);
+        elements(output, put, value, count);
       };
     }
     case "array": {
@@ -142,9 +144,10 @@ export function putter(
       const least = leastBytes(node.element, scope);
       return (output, value) => {
         if (!(value instanceof Set)) throw expected("a Set", value);
-        const { size } = value;
+        const size = counted(value.size);
         if (least === 0) spendEmpty(output, size);
         length(output, size);
+        room(output, size * least);
         let count = 0;
         for (const item of value) {
           if (count++ === size) break;
@@ -159,9 +162,10 @@ export function putter(
       const least = leastBytes(node.key, scope) + leastBytes(node.value, scope);
       return (output, value) => {
         if (!(value instanceof Map)) throw expected("a Map", value);
-        const { size } = value;
+        const size = counted(value.size);
         if (least === 0) spendEmpty(output, size);
         length(output, size);
+        room(output, size * least);
         let count = 0;
         for (const entry of value) {
           if (count++ === size) break;
@@ -309,6 +313,12 @@ function elements(output: Output, put: Put, values: readonly unknown[], count: n
 
 function length(output: Output, value: number): void {
   varint(output, value);
+}
+
+/** What an array or a collection says of itself: it may be a Proxy, or have a property in the way, that says anything. */
+function counted(size: number): number {
+  if (size >>> 0 !== size) throw new Failure(`${describe(size)} is no number of elements`);
+  return size;
 }
 
 function spendEmpty(output: Output, count: number): void {

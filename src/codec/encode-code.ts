@@ -26,7 +26,7 @@ interface Part {
 }
 
 const HEAD = `
-const { wire, out, text, varintBytes, copy, Bytes, isArray } = runtime;
+const { wire, out, text, varintBytes, copy, Bytes, lengthOf, isArray } = runtime;
 const { writeVarint, writeU64, writeI64, writeU128, writeI128, writeSafeUnsigned, writeSafeSigned, viewOf } = wire;
 `;
 
@@ -136,9 +136,9 @@ ${count}${body}return p;
           node.kind === "bytes"
             ? `if (e - p < ${n} + varintBytes(${n})) return ${NO_ROOM};\n${varint(n)}`
             : `if (e - p < ${n} + 4) return ${NO_ROOM};\nw.setUint32(p, ${n}, true); p += 4;\n`;
-        const move = this.#options.copy === undefined ? `t.set(${x}, p)` : `copy(t, p, ${x})`;
+        const move = this.#options.copy === undefined ? `t.set(${x}, p)` : `copy(t, p, ${x}, ${n})`;
         return `if (!(${x} instanceof Bytes)) return ${WRONG};
-const ${n} = ${x}.length;
+const ${n} = lengthOf.call(${x});
 ${head}${move}; p += ${n};
 `;
       }
@@ -153,16 +153,18 @@ ${this.#sequence([{ node: node.element, value }], granted - 1, inner)}}
       }
       case "list": {
         const n = this.fresh("n");
+        const least = leastBytes(node.element, inner);
+        const elements = this.#elements(node.element, x, n, least, varint(n), inner);
         return `if (!isArray(${x})) return ${WRONG};
-const ${n} = ${x}.length;
-${this.#spendEmpty(n, leastBytes(node.element, inner))}${this.#elements(node.element, x, n, 5, `if (e - p < 5) return ${NO_ROOM};\n`, varint(n), inner)}`;
+${counted(n, `${x}.length`)}${this.#spendEmpty(n, least)}${elements}`;
       }
       case "array": {
         const length = String(node.length);
-        const spend = this.#spendEmpty(length, leastBytes(node.element, inner));
+        const least = leastBytes(node.element, inner);
+        const spend = this.#spendEmpty(length, least);
         const check = `if (!isArray(${x}) || ${x}.length !== ${length}) return ${WRONG};\n${spend}`;
         if (this.#isDynamic(node, scope))
-          return check + this.#elements(node.element, x, length, 0, "", "", inner);
+          return check + this.#elements(node.element, x, length, least, "", inner);
         const i = this.fresh("i");
         const flat = this.#flat(node.element, inner);
         const element = this.#sequence([{ node: node.element, value: `${x}[${i}]` }], flat, inner);
@@ -202,13 +204,15 @@ ${body}return p;
     return `if ((p = ${name}(t, p, e, ${x}, ${depth}, w)) < 0) return p;\n`;
   }
 
-  /** Elements of an array; when each takes a bounded number of bytes, room is checked for all of them at once. */
+  /**
+   * Elements of an array, behind `head`: a varint or nothing. When each takes a bounded number of bytes, room is checked
+   * for all of them at once; otherwise for the least that they take, lest much be written that will not fit.
+   */
   #elements(
     node: SchemaNode,
     x: string,
     n: string,
-    headBytes: number,
-    headRoom: string,
+    least: number,
     head: string,
     scope: Scope | null,
   ): string {
@@ -216,7 +220,8 @@ ${body}return p;
     const fixed = !this.#isDynamic(node, scope);
     const flat = this.#flat(node, scope);
     const element = this.#sequence([{ node, value: `${x}[${i}]` }], fixed ? flat : 0, scope);
-    const room = fixed ? `if (e - p < ${headBytes} + ${n} * ${flat}) return ${NO_ROOM};\n` : headRoom;
+    const headBytes = head === "" ? 0 : 5;
+    const room = `if (e - p < ${headBytes} + ${n} * ${fixed ? flat : least}) return ${NO_ROOM};\n`;
     return `${room}${head}for (let ${i} = 0; ${i} < ${n}; ${i}++) {\n${element}}\n`;
   }
 
@@ -229,8 +234,7 @@ ${body}return p;
     const pattern = type === "Map" ? `[${names.join(", ")}]` : names[0];
     // It may change while the value's own code runs; what was announced has to come.
     return `if (!(${x} instanceof ${type})) return ${WRONG};
-if (e - p < 5) return ${NO_ROOM};
-const ${n} = ${x}.size;
+${counted(n, `${x}.size`)}if (e - p < 5 + ${n} * ${least}) return ${NO_ROOM};
 ${this.#spendEmpty(n, least)}${varint(n)}let ${c} = 0;
 for (const ${pattern} of ${x}) {
 if (${c}++ === ${n}) return ${WRONG};
@@ -366,6 +370,11 @@ function payloadNodes(payload: PayloadNode): readonly SchemaNode[] {
   if (payload.kind === "unit") return [];
   if (payload.kind === "newtype") return [payload.type];
   return payload.kind === "tuple" ? payload.elements : payload.fields.map(({ type }) => type);
+}
+
+/** A Proxy, or a property in the way, can say anything of a length: it counts once, and only as a u32. */
+function counted(n: string, length: string): string {
+  return `const ${n} = ${length};\nif ((${n} >>> 0) !== ${n}) return ${WRONG};\n`;
 }
 
 function notAnObject(x: string): string {

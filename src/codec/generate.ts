@@ -6,10 +6,12 @@
 import { BoundCode } from "./bound-code.js";
 import {
   type Bound,
+  bytesOf,
   COPY_FROM_BYTES,
   type Compiler,
   type CompilerOptions,
   type Encode,
+  plainBytes,
   type Read,
 } from "./compiler.js";
 import { DecodeCode } from "./decode-code.js";
@@ -47,13 +49,14 @@ export function generator(options: CompilerOptions): Compiler {
     ascii: asciiReader(),
     varintBytes,
     Bytes: Uint8Array,
+    lengthOf: bytesOf.length,
     isArray: Array.isArray,
     copy:
       copy === undefined
         ? undefined
-        : (target: Uint8Array, at: number, bytes: Uint8Array) => {
-            if (bytes.length < COPY_FROM_BYTES) target.set(bytes, at);
-            else copy(target, at, bytes);
+        : (target: Uint8Array, at: number, bytes: Uint8Array, length: number) => {
+            if (length < COPY_FROM_BYTES) target.set(bytes, at);
+            else copy(target, at, plainBytes(bytes, length));
           },
   };
   const make = (code: string, makers?: readonly (() => unknown)[]) =>

@@ -3,9 +3,11 @@
 // that something is wrong, the same value or message goes through here to learn what it is and where.
 import {
   type Bound,
+  bytesOf,
   type Compiler,
   type CompilerOptions,
   type Encode,
+  leastBytes,
   type Read,
   scalarBytes,
 } from "./compiler.js";
@@ -16,6 +18,8 @@ import { enter, type FieldNode, isUnitEnum, type SchemaNode, type Scope } from "
 import { type Made, referred } from "./referred.js";
 import { stringBound } from "./text.js";
 import { NO_ROOM, out } from "./wire.js";
+
+const { length: lengthOf } = bytesOf;
 
 /** Thrown by a Bound. */
 const TOO_DEEP = Symbol("too deep");
@@ -35,7 +39,10 @@ export function interpreter(options: CompilerOptions): Compiler {
         return output.at;
       };
     },
-    bounder: (node, scope) => bounder(node, scope, options, new Map()),
+    bounder(node, scope): Bound {
+      const add = adder(node, scope, options, new Map());
+      return (value, limit) => add(0, value, limit);
+    },
     reader(node, scope, mode): Read {
       const get = getter(node, scope, options, new Map());
       return (source, at, end) => {
@@ -49,73 +56,100 @@ export function interpreter(options: CompilerOptions): Compiler {
   };
 }
 
-function bounder(node: SchemaNode, scope: Scope | null, options: CompilerOptions, made: Made<Bound>): Bound {
+/** Adds what a value takes at most to `sum`, unless that is above `limit` already. */
+type Add = (sum: number, value: unknown, limit: number) => number;
+
+function adder(node: SchemaNode, scope: Scope | null, options: CompilerOptions, made: Made<Add>): Add {
   const inner = enter(node, scope);
-  const of = (part: SchemaNode) => bounder(part, inner, options, made);
+  const of = (part: SchemaNode) => adder(part, inner, options, made);
   const fixed = scalarBytes(node.kind);
-  if (fixed !== null) return () => fixed;
+  if (fixed !== null) return (sum) => sum + fixed;
   switch (node.kind) {
     case "string":
-      return (value) => (typeof value === "string" ? stringBound(value) : 0);
+      return (sum, value) => sum + (typeof value === "string" ? stringBound(value) : 0);
     case "bytes":
     case "payload":
-      return (value) => (value instanceof Uint8Array ? 5 + value.length : 0);
+      return (sum, value) => sum + (value instanceof Uint8Array ? 5 + lengthOf.call(value) : 0);
     case "option": {
-      const bound = of(node.element);
+      const add = of(node.element);
       const nested = node.element.kind === "option";
-      return (value) => 1 + (value === undefined ? 0 : bound(nested ? property(value, "some") : value));
+      return (sum, value, limit) =>
+        value === undefined ? sum + 1 : add(sum + 1, nested ? property(value, "some") : value, limit);
     }
     case "list":
-    case "array":
+    case "array": {
+      const add = of(node.element);
+      const least = leastBytes(node.element, scope);
+      const each = least === 0 ? 1 : 0; // each element adds something, or the limit might never be reached
+      return (sum, value, limit) => {
+        sum += 5;
+        if (!Array.isArray(value)) return sum;
+        const { length } = value;
+        if (sum + length * least > limit) return sum + length * least;
+        for (let i = 0; i < length && sum <= limit; i++) sum = add(sum + each, value[i], limit);
+        return sum;
+      };
+    }
     case "set": {
-      const bound = of(node.element);
-      return (value) => {
-        let sum = 5;
-        if (Array.isArray(value) || value instanceof Set) for (const item of value) sum += bound(item);
+      const add = of(node.element);
+      return (sum, value, limit) => {
+        sum += 5;
+        if (!(value instanceof Set)) return sum;
+        for (const item of value) {
+          if (sum > limit) break;
+          sum = add(sum + 1, item, limit);
+        }
         return sum;
       };
     }
     case "map": {
       const key = of(node.key);
       const item = of(node.value);
-      return (value) => {
-        let sum = 5;
-        if (value instanceof Map) for (const entry of value) sum += key(entry[0]) + item(entry[1]);
+      return (sum, value, limit) => {
+        sum += 5;
+        if (!(value instanceof Map)) return sum;
+        for (const entry of value) {
+          if (sum > limit) break;
+          sum = item(key(sum + 1, entry[0], limit), entry[1], limit);
+        }
         return sum;
       };
     }
     case "tuple":
-      return tupleBound(node.elements.map(of));
+      return tupleAdder(node.elements.map(of));
     case "struct": {
-      const bound = fieldsBound(node.fields, of);
-      made.set(inner!, bound);
-      return bound;
+      const add = fieldsAdder(node.fields, of);
+      made.set(inner!, add);
+      return add;
     }
     case "enum": {
       const unitsOnly = isUnitEnum(node);
       const tag = node.tag ?? "type";
-      const bounds = new Map<unknown, Bound>();
-      const bound: Bound = (value) =>
-        5 + (bounds.get(unitsOnly ? value : property(value, tag))?.(value) ?? 0);
-      made.set(inner!, bound);
+      const adders = new Map<unknown, Add>();
+      const add: Add = (sum, value, limit) => {
+        const variant = adders.get(unitsOnly ? value : property(value, tag));
+        return variant === undefined ? sum + 5 : variant(sum + 5, value, limit);
+      };
+      made.set(inner!, add);
       for (const { name, payload } of node.variants) {
-        if (payload.kind === "struct") bounds.set(name, fieldsBound(payload.fields, of));
+        if (payload.kind === "struct") adders.set(name, fieldsAdder(payload.fields, of));
         else if (payload.kind !== "unit") {
-          const parts = payload.kind === "newtype" ? of(payload.type) : tupleBound(payload.elements.map(of));
-          bounds.set(name, (value) => parts(property(value, "value")));
+          const parts = payload.kind === "newtype" ? of(payload.type) : tupleAdder(payload.elements.map(of));
+          adders.set(name, (sum, value, limit) => parts(sum, property(value, "value"), limit));
         }
       }
-      return bound;
+      return add;
     }
     case "ref": {
-      const target = referred(node, scope, made, (type, outer) => bounder(type, outer, options, made));
+      const target = referred(node, scope, made, (type, outer) => adder(type, outer, options, made));
       let depth = 0;
-      return (value) => {
+      return (sum, value, limit) => {
+        if (sum > limit) return sum;
         // A value that goes deeper, or in circles, is refused at once: its ways through the circles may be 2^maxDepth.
         if (depth === options.maxDepth) throw TOO_DEEP;
         depth++;
         try {
-          return target()(value);
+          return target()(sum, value, limit);
         } finally {
           depth--;
         }
@@ -126,19 +160,18 @@ function bounder(node: SchemaNode, scope: Scope | null, options: CompilerOptions
   }
 }
 
-function tupleBound(bounds: readonly Bound[]): Bound {
-  return (value) => {
-    let sum = 0;
-    if (Array.isArray(value)) for (let i = 0; i < bounds.length; i++) sum += bounds[i](value[i]);
+function tupleAdder(adders: readonly Add[]): Add {
+  return (sum, value, limit) => {
+    if (!Array.isArray(value)) return sum;
+    for (let i = 0; i < adders.length; i++) sum = adders[i](sum, value[i], limit);
     return sum;
   };
 }
 
-function fieldsBound(fields: readonly FieldNode[], of: (node: SchemaNode) => Bound): Bound {
-  const bounds = fields.map(({ type }) => of(type));
-  return (value) => {
-    let sum = 0;
-    for (let i = 0; i < fields.length; i++) sum += bounds[i](property(value, fields[i].name));
+function fieldsAdder(fields: readonly FieldNode[], of: (node: SchemaNode) => Add): Add {
+  const adders = fields.map(({ type }) => of(type));
+  return (sum, value, limit) => {
+    for (let i = 0; i < fields.length; i++) sum = adders[i](sum, property(value, fields[i].name), limit);
     return sum;
   };
 }

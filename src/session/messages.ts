@@ -31,9 +31,9 @@ export type DecodeItem<T> = (bytes: Uint8Array, start: number, end: number) => T
 
 /** See Codec in stable-conduit/schema. */
 export interface Encoder<T> {
-  maxSize(value: T): number;
+  maxSize(value: T, limit: number): number;
   encodeInto(target: Uint8Array, offset: number, end: number, value: T): number;
-  encode(value: T): Uint8Array;
+  encode(value: T, limit: number): Uint8Array;
 }
 
 /** A schema of "stable-conduit/schema". */

@@ -161,7 +161,17 @@ export class Sender<S> {
     if (!Number.isInteger(maxBytes) || maxBytes < 0)
       throw optionsError(`maxBytes must be a whole number, got ${maxBytes}`);
     const at = this.#ring.reserve(maxBytes);
-    const end = this.#exclusively(() => encode(this.#core.memory.u8, at));
+    const { memory } = this.#core;
+    const target = memory.u8;
+    const end = this.#exclusively(() => encode(target, at));
+    if (target !== memory.u8 && !memory.shared) {
+      throw new ConduitError(
+        "CONDUIT_ENCODE",
+        "local",
+        "another conduit made the memory grow while encode ran: what it wrote is lost",
+        { fatal: false },
+      );
+    }
     if (!Number.isInteger(end) || end < at || end > at + maxBytes) {
       throw new ConduitError(
         "CONDUIT_ENCODE",
@@ -262,9 +272,7 @@ export class Sender<S> {
   #sendSlowly(item: S): void {
     this.#checkSendable();
     if (this.#encoder) return this.#sendTyped(this.#encoder, item);
-    const bytes = asBytes(item);
-    this.#ring.push(bytes);
-    this.#sentSome(bytes.length + FRAME_OVERHEAD);
+    this.#sendEncoded(asBytes(item));
   }
 
   /** Straight into the ring; nothing is allocated here, as in send(). */
@@ -275,29 +283,32 @@ export class Sender<S> {
     let target: Uint8Array | null = null;
     this.#encoding = true; // a getter of the item must leave the conduit alone
     try {
-      const maxBytes = encoder.maxSize(item);
+      const maxBytes = encoder.maxSize(item, this.#limits.maxFrameBytes);
       at = this.#reserveIfRoom(maxBytes);
       if (at !== 0) {
         target = memory.u8;
         end = encoder.encodeInto(target, at, at + maxBytes, item);
       }
+    } catch (error) {
+      if (target === null || target === memory.u8) throw error;
     } finally {
       this.#encoding = false;
     }
-    if (at === 0) {
-      // It may be smaller than it can be at most.
-      const bytes = this.encode(item);
-      this.#ring.push(bytes);
-      return this.#sentSome(bytes.length + FRAME_OVERHEAD);
-    }
-    // A getter can have changed the item, or have made the memory grow.
-    if (end < 0 || target !== memory.u8) {
+    // It may be smaller than it can be at most. Or a getter, sending elsewhere, has made the memory grow, and the place
+    // is not that of `target` any more.
+    if (target !== memory.u8) return this.#sendEncoded(this.encode(item));
+    if (end < 0) {
       throw new ConduitError("CONDUIT_ENCODE", "local", "the item changed while it was read", {
         fatal: false,
       });
     }
     this.#ring.commit(at, end - at);
     this.#sentSome(end - at + FRAME_OVERHEAD);
+  }
+
+  #sendEncoded(bytes: Uint8Array): void {
+    this.#ring.push(bytes);
+    this.#sentSome(bytes.length + FRAME_OVERHEAD);
   }
 
   /** 0 = there is no room for so many bytes. */
@@ -314,7 +325,10 @@ export class Sender<S> {
   encode(item: S): Bytes {
     if (this.#encoding) throw encodingError(); // prepareSend() by an item's getter: send() would be open again behind it
     const encoder = this.#encoder;
-    return (encoder ? this.#exclusively(() => encoder.encode(item)) : asBytes(item).slice()) as Bytes;
+    const { maxFrameBytes } = this.#limits;
+    return (
+      encoder ? this.#exclusively(() => encoder.encode(item, maxFrameBytes)) : asBytes(item).slice()
+    ) as Bytes;
   }
 
   /** @throws unless send() may enter an item. */

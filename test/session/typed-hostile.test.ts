@@ -1,8 +1,8 @@
 // Typed messages when the peer, or the application's own values, do what they should not.
 import { describe, expect, test } from "vitest";
 import { connect, listen, type Schemas, type StableConduit, tcp } from "../../src/node.js";
-import { list, string, struct, u32 } from "../../src/schema.js";
-import { cleanSlate, later, PROFILES, RawPeer, track } from "./helpers.js";
+import { bytes, list, recursive, string, struct, u32 } from "../../src/schema.js";
+import { cleanSlate, failure, later, PROFILES, RawPeer, thrown, track } from "./helpers.js";
 import { control, greet } from "./raw-session.js";
 
 cleanSlate();
@@ -38,6 +38,37 @@ describe.each(PROFILES)("typed messages (%s)", (profile) => {
     expect(await server.recv()).toEqual({ title: "outer", text: "longer than the other" });
     expect(await server.recv()).toEqual({ title: "after", text: "" });
     expect(client.stats().sentItems).toBe(2);
+  });
+
+  test("that lie about their length, or are 2^40 times as large as they look, are refused, and the conduit lives on", async () => {
+    interface Tree {
+      data: Uint8Array;
+      parts: Tree[];
+    }
+    const Tree = recursive<Tree>("Tree", (tree) => struct("Tree", { data: bytes, parts: list(tree) }));
+    const { client, server } = await pair({ send: Tree }, { recv: Tree }, profile);
+    const good: Tree = { data: Uint8Array.of(1, 2, 3), parts: [] };
+    client.send(good);
+    let tree = good;
+    for (let i = 0; i < 40; i++) tree = { data: good.data, parts: [tree, tree] };
+    const refusal = { code: "CONDUIT_FRAME_TOO_LARGE", blame: "local", fatal: false };
+    expect(thrown(() => client.send(tree))).toMatchObject(refusal);
+    expect(await failure(client.write(tree))).toMatchObject(refusal);
+    if (profile === "extended") expect(thrown(() => client.sendVolatile(tree))).toMatchObject(refusal);
+    for (const length of [-1, 0.5, Number.NaN, 2 ** 40]) {
+      const parts = new Proxy([good], {
+        get: (target, name) => (name === "length" ? length : Reflect.get(target, name)),
+      });
+      const error = thrown(() => client.send({ data: good.data, parts }));
+      expect(error).toMatchObject({ code: "CONDUIT_ENCODE", blame: "local", fatal: false });
+      // Its own `length` does not count.
+      const data = Object.defineProperty(Uint8Array.of(4, 5), "length", { value: length });
+      client.send({ data, parts: [] });
+    }
+    client.send(good);
+    expect(await server.recv()).toEqual(good);
+    for (let i = 0; i < 4; i++) expect(await server.recv()).toEqual({ data: Uint8Array.of(4, 5), parts: [] });
+    expect(await server.recv()).toEqual(good);
   });
 
   test("that are undelivered and not of the type are there as bytes: the session ends as any other", async () => {
