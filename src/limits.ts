@@ -61,6 +61,13 @@ export const LIMITS = {
     min: 64 * KIB,
     max: 1536 * MIB,
   },
+  /** Text of a suspended session, longer: CONDUIT_STATE. Browsers keep 5 million characters per origin [resume.suspend]. */
+  maxStateBytes: {
+    unit: "bytes",
+    default: 2 * MIB,
+    min: 1 * KIB,
+    max: 512 * MIB,
+  },
   /** Handed over since the last ack: one is sent at once [ack.delay]. */
   ackBytes: {
     unit: "bytes",

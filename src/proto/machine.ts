@@ -130,6 +130,33 @@ export interface AttachedLink {
   readonly offeredKey: Bytes | null;
 }
 
+/** An initiator's session as suspend() leaves it and restore() takes it up [resume.suspend]. */
+export interface SavedSession {
+  readonly profile: Profile;
+  /** A link was open once: the profile is settled, and a key that is refused was valid. */
+  readonly opened: boolean;
+  /** What the newest ServerHello gave; null = none came. */
+  readonly key: Bytes | null;
+  /** Sending. */
+  readonly ackedSeq: number;
+  readonly anyAcked: boolean;
+  /** Not acknowledged, oldest first; the first `written` records, the end included, were written to some link. */
+  readonly items: readonly Bytes[];
+  readonly written: number;
+  /** This direction's end: not asked for; asked for and without seq; in the ring behind the items; acknowledged. */
+  readonly end: "open" | "wanted" | "entered" | "acked";
+  /** Receiving: the next seq to hand over. What was received beyond it is not kept, the peer sends it again. */
+  readonly handedSeq: number;
+  readonly anyHanded: boolean;
+  /** The peer's end was the last that was handed. */
+  readonly peerEnded: boolean;
+  /** What the peer was told, and may never see shrink [ext.settings]. */
+  readonly maxFrameBytes: number;
+  /** What it said; null = nothing. */
+  readonly peerMaxFrameBytes: number | null;
+  readonly peerGraceMs: number | null;
+}
+
 /** Largest item before the peer's limits are known. */
 const EARLY_ITEM_BYTES = 65_536;
 /** A run of ring bytes that is written at once: control records wait for at most two of them. */
@@ -305,6 +332,16 @@ export class Machine {
   /** Largest item that may be sent now. */
   get maxItemBytes(): number {
     return this.#field(SEND_MAX_ITEM);
+  }
+
+  /** end() was called: the ring takes no more items. */
+  get ending(): boolean {
+    return this.#wantsFin;
+  }
+
+  /** The peer's end is handed over, as far as the machine's caller has been told. */
+  get peerEnded(): boolean {
+    return this.#peerFinHanded;
   }
 
   /** Acceptor: what the first link's hellos have settled, before it is attached [hello.ext]. */
@@ -869,6 +906,80 @@ export class Machine {
   /** Extended: asks the peer to take a new link. */
   goAway(retryAfterMs: number): void {
     if (this.profile === "extended" && this.#state === "open") this.#queue(goawayRecord(retryAfterMs));
+  }
+
+  // ================================================================== suspend and restore [resume.suspend]
+
+  /** Initiator: what another machine needs to go on with this session. No effect. */
+  save(): SavedSession {
+    const { ring } = this;
+    const fin = this.#finSeq < 0 ? "wanted" : ring.length === 0 ? "acked" : "entered";
+    return {
+      profile: this.profile,
+      opened: this.#everOpen,
+      key: this.#key,
+      ackedSeq: ring.ackedSeq,
+      anyAcked: this.#anyAcked,
+      items: ring.undelivered().items,
+      written: (ring.writtenSeq - ring.ackedSeq) >>> 0,
+      end: this.#wantsFin ? fin : "open",
+      handedSeq: this.#field(RECV_HANDED),
+      anyHanded: this.#anyHanded,
+      peerEnded: this.#peerFinHanded,
+      maxFrameBytes: this.#limits.maxFrameBytes,
+      peerMaxFrameBytes: this.peer.maxFrameBytes ?? null,
+      peerGraceMs: this.peer.graceMs ?? null,
+    };
+  }
+
+  /** The session goes on elsewhere: this machine ends without a word. Its link has been destroyed by the caller. */
+  leave(): void {
+    this.#closeLink();
+    if (this.#state !== "ended") this.#finish(null);
+    this.#events.length = 0;
+    this.#dropQueue();
+    this.ring.dispose();
+    this.#endPolled = true;
+    this.#free();
+  }
+
+  /**
+   * A fresh initiator goes on with a saved session. Its frames are written anew, without an ack in the base profile: the
+   * hello says it, and with one they might not fit the ring that they were in.
+   * @throws ConduitError as ReplayRing.reserve(), when the items do not fit the limits; the machine has ended then.
+   */
+  restore(saved: SavedSession, now: number): void {
+    try {
+      this.settleProfile(saved.profile);
+      this.#everOpen = saved.opened;
+      this.#key = saved.key;
+      this.#links = saved.key ? 1 : 0; // the next one is not the session's first
+      if (saved.peerMaxFrameBytes !== null) this.peer.maxFrameBytes = saved.peerMaxFrameBytes;
+      if (saved.peerGraceMs !== null) this.peer.graceMs = saved.peerGraceMs;
+      if (saved.opened) this.#setField(SEND_MAX_ITEM, this.#maxSend);
+
+      this.#anyAcked = saved.anyAcked;
+      const endSeq = (saved.ackedSeq + saved.items.length) >>> 0;
+      this.ring.restore(
+        saved.ackedSeq,
+        saved.items,
+        saved.end === "entered" ? finBody(endSeq) : null,
+        saved.written,
+      );
+      this.#wantsFin = saved.end !== "open";
+      if (saved.end === "entered") this.#finSeq = endSeq;
+      if (saved.end === "acked") this.#finSeq = (endSeq - 1) >>> 0;
+
+      this.#setField(RECV_NEXT, saved.handedSeq);
+      this.#setField(RECV_HANDED, saved.handedSeq);
+      this.#anyHanded = saved.anyHanded;
+      this.#peerFinHanded = saved.peerEnded;
+      if (saved.peerEnded) this.#peerFin = (saved.handedSeq - 1) >>> 0;
+      this.#checkEnd(now);
+    } catch (error) {
+      this.leave();
+      throw error;
+    }
   }
 
   // ================================================================== poll

@@ -274,6 +274,18 @@ export class ReplayRing {
     return { items, firstUnsent };
   }
 
+  /**
+   * A fresh ring goes on where a suspended one was: the items' seqs count from `ackedSeq`, the oldest `written` records
+   * were written to some link.
+   * @throws as reserve(); the ring is then fit for dispose() only.
+   */
+  restore(ackedSeq: number, items: readonly Uint8Array[], control: Uint8Array | null, written: number): void {
+    for (const field of [RING_ACKED_SEQ, RING_SENT_SEQ, RING_HEAD_SEQ]) this.#setField(field, ackedSeq);
+    for (const item of items) this.push(item);
+    if (control && !this.pushControl(control)) throw replayFull(this.#limits.replayBytes);
+    this.#setField(RING_WRITTEN_SEQ, ackedSeq + written);
+  }
+
   /** Length of the largest unacknowledged item. */
   get largestItem(): number {
     const { memory, exports } = this.#core;
@@ -371,6 +383,10 @@ export class ReplayRing {
 
   #field(offset: number): number {
     return this.#core.memory.u32[this.#word + (offset >>> 2)];
+  }
+
+  #setField(offset: number, value: number): void {
+    this.#core.memory.u32[this.#word + (offset >>> 2)] = value;
   }
 }
 

@@ -116,6 +116,15 @@ export class Driver {
     this.#run();
   }
 
+  /** The session goes on elsewhere: nothing is read or written here any more, and its memory is given back. */
+  leave(): void {
+    this.#line?.link.destroy();
+    this.#parted?.destroy();
+    this.#line = this.#parted = null;
+    this.machine.leave();
+    this.#alarm.clear();
+  }
+
   #use(link: Link): Line {
     this.#line = new Line(this, link);
     if (!this.#ref) link.unref();

@@ -69,6 +69,11 @@ export class Sender<S> {
     this.#driver = driver;
     this.#limits = limits;
     this.#gatherLimit = Math.min(GATHER_BYTES, Math.ceil(limits.highWaterBytes / 2));
+    // A restored session goes on: what is unacknowledged counts as sent here, an end before is no item.
+    const endAcked = machine.finEntered && this.#ring.length === 0;
+    this.#countedSeq = this.#ring.ackedSeq - (endAcked ? 1 : 0);
+    this.#ended = machine.ending;
+    this.#updateDirect();
   }
 
   /** Within sendInto() nothing else of the conduit may be used. */

@@ -8,6 +8,7 @@ import type { MemoryBudget } from "../memory-budget.js";
 import { AbortCode } from "../proto/control.js";
 import type { ServerHello } from "../proto/handshake.js";
 import { type AttachedLink, Machine, type MachineEvent } from "../proto/machine.js";
+import type { Undelivered } from "../proto/replay.js";
 import { threadCore } from "../wasm/core.js";
 import { type Batch, decodeItem, fatalDecodeError } from "./batch.js";
 import { Alarm, now, randomId } from "./clock.js";
@@ -40,6 +41,14 @@ import { Receiver } from "./receiver.js";
 import { Reconnector } from "./reconnect.js";
 import { closedError, encodingError, Sender } from "./sender.js";
 import { ConduitRx, ConduitTx } from "./split.js";
+import {
+  checkSchemas,
+  checkUnused,
+  decodeState,
+  encodeState,
+  markUsed,
+  type SuspendedState,
+} from "./suspend.js";
 
 const CONNECT_TIMEOUT_MS = 30_000;
 
@@ -53,6 +62,8 @@ export interface ConduitSetup<S, R, D> {
   data: D;
   budget: MemoryBudget | null;
   schema: Schemas<S, R>;
+  /** What restore() was given. */
+  restored?: SuspendedState | null;
   /** Called first of all when the session has ended. */
   onFinished?: (close: Close<unknown>) => void;
 }
@@ -76,6 +87,34 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     options: ConnectOptions<S, R> = {},
   ): StableConduit<S, R> {
     return StableConduit.#fromSource(source, options, "initiator");
+  }
+
+  /**
+   * Goes on, at once, with a session that suspend() took out of a conduit: in a page that was loaded again, or another
+   * process. The peer notices a new link, nothing else. What was unacknowledged is sent again, and what the former conduit
+   * had received but not finished comes again.
+   *
+   * A state is good for one restore() [resume.suspend]. A second one in the same thread throws. Elsewhere the acceptor
+   * sees to it: from the first record that it has exchanged with one restored conduit on, it refuses the state
+   * (CONDUIT_SESSION_LOST `rejected`). Before that a second conduit takes the session over, and a state from before the first
+   * link makes a new session each time: what keeps tabs apart is a lock, see persistent().
+   *
+   * `options` are those of the former conduit: the profile is the session's own, the schemas have to be the same,
+   * `maxFrameBytes` must not be smaller. A throw leaves the state as good as it was.
+   * @throws ConduitError CONDUIT_STATE for a state that is damaged, of another version, or used; CONDUIT_SCHEMA;
+   *   CONDUIT_REPLAY_FULL or CONDUIT_MEMORY when its items do not fit; CONDUIT_OPTIONS.
+   */
+  static restore<S = Uint8Array, R = Bytes>(
+    source: LinkSource,
+    state: string,
+    options: ConnectOptions<S, R> = {},
+  ): StableConduit<S, R> {
+    const suspended = decodeState(state, resolveLimits(options).maxStateBytes);
+    checkSchemas(suspended, namesOf(options.schema ?? {}));
+    checkUnused(suspended);
+    const conduit = StableConduit.#fromSource<S, R>(source, options, "initiator", suspended);
+    markUsed(suspended);
+    return conduit;
   }
 
   /** create(), and waits for the first link: the seed's name of connect(). */
@@ -123,22 +162,32 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     source: LinkSource,
     options: ConnectOptions<S, R>,
     role: "initiator" | "acceptor",
+    restored: SuspendedState | null = null,
   ): StableConduit<S, R> {
     checkSessionOptions(options);
-    const connectTimeoutMs = checkMs("connectTimeoutMs", options.connectTimeoutMs, CONNECT_TIMEOUT_MS);
+    // A session that was open is not given up because its next link takes a while.
+    const patienceMs = restored?.saved.opened ? Number.POSITIVE_INFINITY : CONNECT_TIMEOUT_MS;
+    const connectTimeoutMs = checkMs("connectTimeoutMs", options.connectTimeoutMs, patienceMs);
     const { retry = {} } = options;
     checkMs("retry.baseMs", retry.baseMs, 0);
     checkMs("retry.capMs", retry.capMs, 0);
     checkMs("retry.giveUpMs", retry.giveUpMs, 0);
+    const limits = resolveLimits(options);
+    if (restored && limits.maxFrameBytes < restored.saved.maxFrameBytes) {
+      throw optionsError(
+        `maxFrameBytes was ${restored.saved.maxFrameBytes} in the suspended session [ext.settings]`,
+      );
+    }
     const conduit = new StableConduit<S, R>({
       role,
       profile: options.profile ?? "extended",
-      limits: resolveLimits(options),
+      limits,
       allowHalfOpen: options.allowHalfOpen ?? false,
-      id: randomId(),
+      id: restored?.id ?? randomId(),
       data: undefined,
       budget: null,
       schema: options.schema ?? {},
+      restored,
     });
     conduit.#connect(source, options, connectTimeoutMs);
     return conduit;
@@ -150,6 +199,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   readonly data: D;
 
   #id: string;
+  readonly #session: string; // the same in all conduits that the session goes through
+  readonly #suspensions: number; // of the session before this conduit
   #status: Status = { state: "connecting", attempt: 0, retryAt: null, expiresAt: null, error: null };
   readonly #limits: ResolvedLimits;
   readonly #allowHalfOpen: boolean;
@@ -189,6 +240,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     this.#allowHalfOpen = setup.allowHalfOpen;
     this.#onFinished = setup.onFinished;
     this.#id = setup.id;
+    this.#session = setup.restored?.session ?? setup.id;
+    this.#suspensions = setup.restored?.nth ?? 0;
     this.data = setup.data;
     this.#machine = new Machine(core, {
       role: setup.role,
@@ -198,6 +251,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
       budget: setup.budget,
       schemas: namesOf(setup.schema),
     });
+    if (setup.restored) this.#machine.restore(setup.restored.saved, now());
     this.#receiver = new Receiver<R>({
       onHanded: (items, recordBytes) => this.#handleHanded(items, recordBytes),
       onFailed: (error) => this.#abortWith(error, AbortCode.handler),
@@ -211,6 +265,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     });
     const encoder = setup.schema.send?.messages.encoder(copyInto(core)) ?? null;
     this.#sender = new Sender<S>(core, this.#machine, this.#driver, this.#limits, encoder);
+    // The peer ended before: this consumer learns it, too, once there can be one.
+    if (this.#machine.peerEnded) queueMicrotask(() => this.#receiver.end(null));
   }
 
   /** For logs; never the resume key. The acceptor chooses it, the initiator takes it over with the first link (extended). */
@@ -466,6 +522,44 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     }
     this.#driver.dropLink(error);
     this.#reconnector?.startNow(error);
+  }
+
+  /**
+   * Takes the session out of this conduit, as text for StableConduit.restore(): the resume key (whoever has the text has the
+   * session), positions, and what is not acknowledged. The peer is told nothing: it sees a link that died, and waits for
+   * graceMs. This conduit is done: status "suspended", whatever waits rejects with CONDUIT_CLOSED, and `closed` has
+   * that error and nothing undelivered. Connecting side only.
+   *
+   * In the state is what send() accepted, and an end(). Not in it are write()s that still wait for room, which reject; volatile
+   * items; and a close(), which is to be called again. Items that were received and not finished come again: those that no consumer had,
+   * the batch of an onItems whose promise has not settled, the item of a `for await` whose body has not come back.
+   * @throws ConduitError and nothing has changed: CONDUIT_STATE when the text would be longer than maxStateBytes;
+   *   CONDUIT_CLOSED; CONDUIT_OPTIONS on the accepting side and within sendInto().
+   */
+  suspend(): string {
+    const state = this.#save();
+    const error = closedError("the conduit is suspended");
+    this.#driver.leave();
+    this.#settle({ clean: false, error, undelivered: undeliveredOf<S>(NOTHING_LEFT, {}) }, "suspended");
+    return state;
+  }
+
+  #save(): string {
+    if (this.#close || this.#machine.state === "ended") throw this.#closedError();
+    if (this.#sender.encoding) throw encodingError();
+    if (!this.#reconnector || this.#machine.role === "acceptor") {
+      throw optionsError("suspend() is for the connecting side");
+    }
+    const { reads, writes } = namesOf(this.#schema);
+    const state: SuspendedState = {
+      session: this.#session,
+      nth: this.#suspensions + 1,
+      id: this.#id,
+      sends: writes?.fingerprint ?? null,
+      reads,
+      saved: this.#machine.save(),
+    };
+    return encodeState(state, this.#limits.maxStateBytes);
   }
 
   /** Keeps the process alive, as it does from the start. */
@@ -767,13 +861,18 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     const close: Close<S> = error
       ? { clean: false, error, undelivered: undeliveredOf<S>(undelivered, this.#schema) }
       : { clean: true };
+    this.#settle(close, "closed");
+  }
+
+  #settle(close: Close<S>, state: "closed" | "suspended"): void {
+    const error = close.clean ? null : close.error;
     this.#close = close;
     this.#onFinished?.(close);
     this.#sender.finish(error); // before any listener runs: the ring's memory is not ours any more
     this.#reconnector?.stop();
     this.#closingTimer?.();
     this.#connectAlarm?.clear();
-    this.#setStatus({ state: "closed" });
+    this.#setStatus({ state });
 
     this.#opened.reject(error ?? closedError("the conduit is closed"));
     this.#receiver.end(error);
@@ -789,6 +888,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     return closedError("the conduit is closed", cause);
   }
 }
+
+const NOTHING_LEFT: Undelivered = { items: [], firstUnsent: 0 };
 
 function aborted(what: string, cause: unknown): ConduitError {
   return new ConduitError("CONDUIT_ABORTED", "local", what, { cause });

@@ -58,7 +58,7 @@ export class Application {
   finished: Finished | null = null;
   readonly #world: World;
   readonly #name: string;
-  readonly #machine: Machine;
+  #machine: Machine;
   readonly #plan: Plan;
   readonly #peerPlan: Plan;
   /** Lets the host poll. */
@@ -86,6 +86,19 @@ export class Application {
         this.#command(() => this.#machine.abort(new ConduitError("CONDUIT_ABORTED", "local", "had enough"))),
       );
     }
+  }
+
+  /** The program was loaded again: it goes on from what it had finished, and knows nothing of what it held. */
+  moveTo(machine: Machine): void {
+    this.#machine = machine;
+    this.received = this.handedItems;
+    this.#waiting.length = 0;
+    this.#world.cancel(this.#handing);
+    this.peerEnded = machine.peerEnded;
+    this.#maybeClose();
+    if (!this.#blocked) return;
+    this.#blocked = false; // what held the ring's room back is gone with the old machine
+    this.#burst();
   }
 
   handleEvent(event: MachineEvent): void {

@@ -2,11 +2,15 @@
 import { ConduitError } from "../../src/errors.js";
 import type { ResolvedLimits } from "../../src/limits.js";
 import { backoffMs } from "../../src/proto/backoff.js";
-import type { Machine } from "../../src/proto/machine.js";
+import { Machine } from "../../src/proto/machine.js";
+import { decodeState, encodeState } from "../../src/session/suspend.js";
 import type { Session } from "./acceptor.js";
+import { sharedCore } from "./shared-core.js";
 import { Side } from "./side.js";
 import { type LinkNature, SimLink } from "./sim-link.js";
 import { Broken, type Timer, type World } from "./world.js";
+
+const MAX_STATE_BYTES = 1 << 24;
 
 /** Who answers. */
 export interface Answering {
@@ -38,6 +42,7 @@ export class Initiator extends Side {
   /** The acceptor's session that this side has been open with. */
   session: Session | null = null;
   links = 0;
+  reloads = 0;
 
   constructor(
     world: World,
@@ -66,6 +71,25 @@ export class Initiator extends Side {
     if (this.finished || !this.link) return;
     this.#attempt = 0;
     this.dropLink("reconnect()");
+  }
+
+  /** The program is loaded again: its session goes through text into another machine [resume.suspend]. */
+  reload(): void {
+    if (this.finished || this.machine.state === "ended") return;
+    const { limits, world } = this;
+    const state = { session: "", nth: 1, id: "", sends: null, reads: null, saved: this.machine.save() };
+    const text = encodeState(state, MAX_STATE_BYTES);
+    const { saved } = decodeState(text, MAX_STATE_BYTES);
+    const { profile } = this.machine;
+    const core = sharedCore();
+    const machine = new Machine(core, { role: "initiator", profile, limits, sessionId: "" });
+    machine.restore(saved, world.now);
+    world.log(this.name, () => `is loaded again: ${text.slice(0, 300)}`);
+    world.cancel(this.#dialing);
+    this.#attempt = 0;
+    this.reloads++;
+    this.moveTo(machine);
+    if (!this.finished) this.#dialAfter(world.random.below(200));
   }
 
   /** Ends a session that nobody dials for any more, so that its memory can be looked at. */

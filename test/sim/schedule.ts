@@ -41,14 +41,16 @@ interface Conduit {
 /**
  * "restless": few items, a slow authorize, and an initiator that leaves links which work, so that what was on them
  * arrives while the next one waits, and links that were given up long ago take over.
+ * "reloading": initiators are suspended and restored at any moment [resume.suspend].
  */
-export type Mood = "any" | "restless";
+export type Mood = "any" | "restless" | "reloading";
 
 /** Counters of one run, to see that the chaos is real. */
 export interface Outcome {
   seed: number;
   events: number;
   links: number;
+  reloads: number;
   items: number;
 }
 
@@ -127,6 +129,7 @@ function run(seed: number, mood: Mood, traced: boolean, made?: (world: World) =>
     return initiator;
   });
 
+  if (mood === "reloading") reload(world, initiators, Math.ceil(chaosMs / random.pick([5, 20, 80])) + 1);
   disturb(world, initiators, chaosMs, random.pick(restless ? [150, 600] : [20, 200, 2_000]), restless);
   world.after(chaosMs, () => {
     world.calm = true;
@@ -155,6 +158,7 @@ function run(seed: number, mood: Mood, traced: boolean, made?: (world: World) =>
     seed,
     events: world.events,
     links: initiators.reduce((sum, initiator) => sum + initiator.links, 0),
+    reloads: initiators.reduce((sum, initiator) => sum + initiator.reloads, 0),
     items: initiators.reduce((sum, { app, session }) => sum + app.received + (session?.app.received ?? 0), 0),
   };
 }
@@ -317,6 +321,17 @@ function disturb(
     world.after(random.below(everyMs), next);
   };
   world.after(random.below(Math.min(everyMs, chaosMs) + 1), next);
+}
+
+/** Every now and then a page is loaded again. */
+function reload(world: World, initiators: Initiator[], everyMs: number): void {
+  const { random } = world;
+  const next = () => {
+    if (world.calm) return;
+    random.pick(initiators).reload();
+    world.after(random.below(everyMs), next);
+  };
+  world.after(random.below(everyMs), next);
 }
 
 /** Puts the sequences of a machine where they would be after many items. */

@@ -13,7 +13,7 @@ const OVERHEAD = 19;
 export abstract class Side {
   readonly world: World;
   readonly name: string;
-  readonly machine: Machine;
+  machine: Machine;
   readonly limits: ResolvedLimits;
   app!: Application;
   link: LinkEnd | null = null;
@@ -76,6 +76,16 @@ export abstract class Side {
     this.machine.handleLinkDown(this.world.now);
     this.drain();
     if (!this.finished) this.onLinkDown();
+  }
+
+  /** The session goes on in another machine, which begins without a link. */
+  protected moveTo(machine: Machine): void {
+    this.link?.destroy();
+    this.link = null;
+    this.machine.leave();
+    this.machine = machine;
+    this.app.moveTo(machine);
+    this.drain();
   }
 
   drain(): void {
