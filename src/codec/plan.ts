@@ -50,6 +50,16 @@ export class MessagePlan<T> {
   decode(bytes: Uint8Array, start?: number, end?: number): T {
     return decoderOf(this).decode(bytes, start, end);
   }
+
+  /** decoderOf(this).decodeBorrowed. */
+  decodeBorrowed(bytes: Uint8Array, start?: number, end?: number): T {
+    return decoderOf(this).decodeBorrowed(bytes, start, end);
+  }
+
+  /** decoderOf(this).decodeLazy. */
+  decodeLazy(bytes: Uint8Array, start?: number, end?: number): T {
+    return decoderOf(this).decodeLazy(bytes, start, end);
+  }
 }
 
 /**

@@ -64,6 +64,8 @@ export function meaningOfAbort(
           };
     case AbortCode.handler:
       return aborted("the peer's handler failed");
+    case AbortCode.decode:
+      return aborted("the peer could not decode an item");
     default:
       return aborted("the peer has aborted the session");
   }

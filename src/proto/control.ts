@@ -30,6 +30,7 @@ export const AbortCode = {
   application: 7,
   handler: 8,
   schema: 9,
+  decode: 10,
 } as const;
 export type AbortCode = (typeof AbortCode)[keyof typeof AbortCode];
 

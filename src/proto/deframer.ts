@@ -64,6 +64,8 @@ export class Deframer {
   error: ConduitError | null = null;
   /** Grows with each valid frame, duplicates included. */
   frames = 0;
+  /** The link has brought an item, new or again; the machine adds volatile ones. */
+  broughtItems = false;
   /** An ack released something since it was last cleared. */
   acked = false;
 
@@ -198,6 +200,7 @@ export class Deframer {
     this.#batchBytes += u32[R + (SCAN_BYTES >>> 2)];
     const frames = u32[R + (SCAN_FRAMES >>> 2)];
     this.frames += frames;
+    if (frames > 0) this.broughtItems = true;
     if (frames > 0) this.#large = u32[R + (SCAN_CONSUMED >>> 2)] >= frames * LARGE_RECORD_BYTES;
     if (u32[R + (SCAN_ACKED >>> 2)] !== 0) this.acked = true;
     const need = u32[R + (SCAN_NEED >>> 2)];

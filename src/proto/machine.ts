@@ -696,10 +696,11 @@ export class Machine {
         if (control.item.length > this.#limits.maxFrameBytes) {
           throw violation("link.max", "a volatile item is larger than maxFrameBytes");
         }
+        deframer.broughtItems = true;
         this.#events.push({ type: "volatile", item: control.item });
         return;
       case TYPE_SCHEMA:
-        this.#flush(deframer); // what came before it was not written by it
+        if (deframer.broughtItems) throw violation("ext.schema", "SCHEMA comes behind an item of its link");
         if (this.#schemas?.reads) this.#events.push({ type: "schema", text: control.text });
         return;
       case "skipped":

@@ -45,6 +45,10 @@ export interface MessageSchema<T> {
 export interface MessagePlan<T = unknown> {
   /** The item that lies in `bytes` from `start` to `end`. */
   decode(bytes: Uint8Array, start: number, end: number): T;
+  /** The same with byte strings that are views of `bytes`; for `decode: "borrowed"`. Default decode(). */
+  decodeBorrowed?(bytes: Uint8Array, start: number, end: number): T;
+  /** The same with fields that are decoded when they are read; for `decode: "lazy"`. Default decode(). */
+  decodeLazy?(bytes: Uint8Array, start: number, end: number): T;
 }
 
 /** The types of the two directions; a direction without one carries bytes. */
@@ -73,6 +77,12 @@ export function copyInto(core: Core): CopyInto {
     copies.set(core, copy);
   }
   return copy;
+}
+
+export function decodeByPlan<T>(plan: MessagePlan<T>, mode: DecodeMode = "owned"): DecodeItem<T> {
+  if (mode === "borrowed" && plan.decodeBorrowed) return plan.decodeBorrowed.bind(plan);
+  if (mode === "lazy" && plan.decodeLazy) return plan.decodeLazy.bind(plan);
+  return plan.decode.bind(plan);
 }
 
 export function decodeWith<S, R>({ recv, decode = "owned" }: Schemas<S, R>): Decode<R> {

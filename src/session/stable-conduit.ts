@@ -10,13 +10,13 @@ import type { ServerHello } from "../proto/handshake.js";
 import { type AttachedLink, Machine, type MachineEvent } from "../proto/machine.js";
 import type { Undelivered } from "../proto/replay.js";
 import { threadCore } from "../wasm/core.js";
-import { type Batch, decodeItem, fatalDecodeError } from "./batch.js";
+import { type Batch, type Decode, decodeItem, fatalDecodeError } from "./batch.js";
 import { Alarm, now, randomId } from "./clock.js";
 import { Driver } from "./driver.js";
 import { type ListenerOptions, Listeners } from "./events.js";
 import { Greeter, type GreeterHost } from "./greeter.js";
 import type { LinkPort } from "./link-port.js";
-import { copyInto, decodeWith, type MessagePlan, namesOf, type Schemas } from "./messages.js";
+import { copyInto, decodeByPlan, decodeWith, type MessagePlan, namesOf, type Schemas } from "./messages.js";
 import {
   type Close,
   type ConnectOptions,
@@ -227,6 +227,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #downAt = now(); // when the last open link died
   #linkOpen = false;
   #peerSchema: string | null = null; // the text that the receiver's plan was built from
+  #planned = false; // by withMessagePlan()
   #retryAfterMs = 0; // the acceptor asked to stay away so long when this link goes
   #closingTimer: (() => void) | null = null;
   #connectAlarm: Alarm | null = null;
@@ -254,7 +255,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     if (setup.restored) this.#machine.restore(setup.restored.saved, now());
     this.#receiver = new Receiver<R>({
       onHanded: (items, recordBytes) => this.#handleHanded(items, recordBytes),
-      onFailed: (error) => this.#abortWith(error, AbortCode.handler),
+      onFailed: (error) => this.#abortWith(error, failureCode(error)),
       onEndSeen: () => this.#handleEndSeen(),
     });
     this.#receiver.decode = decodeWith(setup.schema);
@@ -621,15 +622,15 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   /**
    * Decodes received items with `plan`: for a peer that writes another version and cannot say so, as in the base profile.
-   * Items that wait for their consumer are decoded so, too.
+   * Items that wait for their consumer are decoded so, too; as owned, borrowed or lazy values, as `schema.decode` says. The
+   * plan stays, whatever schema the peer may name later.
    * @throws ConduitError CONDUIT_OPTIONS once a consumer has had an item.
    */
   withMessagePlan<T>(plan: MessagePlan<T>): StableConduit<S, T, D> {
-    const decode = (chunk: Bytes, start: number, end: number) =>
-      plan.decode(chunk, start, end) as unknown as R;
-    if (!this.#receiver.decodeAllWith(decode)) {
+    if (!this.#receiver.decodeAllWith(decodeByPlan(plan, this.#schema.decode) as unknown as Decode<R>)) {
       throw optionsError("withMessagePlan() after a consumer had an item");
     }
+    this.#planned = true;
     return this as unknown as StableConduit<S, T, D>;
   }
 
@@ -771,7 +772,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   /** The peer writes another version of what this side reads: from now on through a plan [ext.schema]. */
   #handleSchema(text: string): void {
     const { recv, decode = "owned" } = this.#schema;
-    if (!recv || text === this.#peerSchema) return;
+    if (!recv || this.#planned || text === this.#peerSchema) return;
     try {
       if (this.#peerSchema !== null) throw schemaChanged(); // each would cost a plan, as often as the peer likes
       this.#receiver.decode = recv.messages.decoderOf(text, decode);
@@ -789,7 +790,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     try {
       item = decodeItem(decode, bytes, 0, bytes.length);
     } catch (error) {
-      return this.#abortWith(fatalDecodeError(error as ConduitError), AbortCode.handler);
+      return this.#abortWith(fatalDecodeError(error as ConduitError), AbortCode.decode);
     }
     this.#listeners.emit("volatile", item);
   }
@@ -893,6 +894,11 @@ const NOTHING_LEFT: Undelivered = { items: [], firstUnsent: 0 };
 
 function aborted(what: string, cause: unknown): ConduitError {
   return new ConduitError("CONDUIT_ABORTED", "local", what, { cause });
+}
+
+/** What the peer is told when the consumer failed. */
+function failureCode(error: ConduitError): AbortCode {
+  return error.code === "CONDUIT_DECODE" ? AbortCode.decode : AbortCode.handler;
 }
 
 /** A fatal end that nobody looks at is told as a warning, never as a crash. */

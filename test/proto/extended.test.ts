@@ -96,6 +96,20 @@ describe("records", () => {
     expect(wired.ended).toMatchObject({ code: "CONDUIT_PROTOCOL", rule: "ext.unknown" });
   });
 
+  it.each([
+    ["an item", framed(frame(0, "x"))],
+    ["an item that came before", bytesOf(framed(frame(0, "x")), framed(frame(0, "x")))],
+    ["a volatile item", control(0x40, "x")],
+  ])("with a SCHEMA behind %s of its link are a violation [ext.schema]", (_, items) => {
+    const schema = control(0x41, "{}");
+    expect(extendedInitiator().bytes(schema, items).ended).toBeUndefined();
+    for (const wired of [
+      extendedInitiator().bytes(items, schema),
+      extendedInitiator().bytes(items).bytes(schema),
+    ])
+      expect(wired.ended).toMatchObject({ code: "CONDUIT_PROTOCOL", blame: "peer", rule: "ext.schema" });
+  });
+
   it.each([0x41, 0x7f, 0xff])("of the unknown type %i are skipped [ext.unknown]", (type) => {
     const wired = extendedInitiator().bytes(control(type, "what?"), framed(frame(0, "x")));
     expect(wired.ended).toBeUndefined();

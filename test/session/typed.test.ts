@@ -184,6 +184,16 @@ describe.each(PROFILES)("typed messages (%s)", (profile) => {
       if (read.length === 3) break;
     }
     expect(read[1]).toBe("CONDUIT_DECODE");
+    if (profile === "extended") {
+      expect(await client.closed).toMatchObject({
+        clean: false,
+        error: {
+          code: "CONDUIT_ABORTED",
+          blame: "peer",
+          message: expect.stringMatching(/not decode.*Pair\.b/),
+        },
+      });
+    }
     expect(await server.closed).toMatchObject({
       clean: false,
       error: { code: "CONDUIT_DECODE", fatal: true },
@@ -331,6 +341,46 @@ describe("two versions of a schema", () => {
     expect(thrown(() => server.withMessagePlan(buildPlan(V1, V2)))).toMatchObject({
       code: "CONDUIT_OPTIONS",
     });
+  });
+
+  test.each(["owned", "borrowed", "lazy"] as const)(
+    "are translated by a plan to %s values, and whatever schema the peer names on another link [ext.schema]",
+    async (decode) => {
+      const Old = struct("Blob", { data: bytes, name: string });
+      const New = struct("Blob", { name: string, data: bytes, rank: withDefault(u8, 3) });
+      const Ours = struct("Blob", { name: string, data: bytes, rank: withDefault(u8, 7) });
+      const { client, server, proxy } = await typed({
+        client: { send: Old },
+        server: { recv: New, decode },
+      });
+      // The reader's own plan would say 3.
+      const planned = server.withMessagePlan(buildPlan(Old, Ours));
+      for (let i = 0; i < 2; i++) {
+        client.send({ name: "cat", data: Uint8Array.of(1, i) });
+        const got = (await planned.recv())!;
+        expect([got.name, got.rank]).toEqual(["cat", 7]);
+        expect(got.data).toEqual(Uint8Array.of(1, i));
+        expect(got.data.buffer.byteLength === 2).toBe(decode !== "borrowed");
+        expect(Object.keys(got).length).toBe(decode === "lazy" ? 0 : 3);
+        proxy.cutAll();
+      }
+    },
+  );
+
+  test("are translated by the plan that was given, also when the peer's schema comes after it [ext.schema]", async () => {
+    const Old = struct("Move", { player: u32 });
+    const New = struct("Move", { player: u32, speed: withDefault(u8, 3) });
+    const Ours = struct("Move", { player: u32, speed: withDefault(u8, 7) });
+    // An initiator can be given its plan before there is a link.
+    const service = await listen(tcp.server({ host: "127.0.0.1", port: 0 }), { schema: { send: Old } });
+    later(() => service.close({ timeoutMs: 1 }));
+    const { port } = service.address as { port: number };
+    const reader = track(
+      StableConduit.create<Uint8Array, unknown>(tcp({ host: "127.0.0.1", port }), { schema: { recv: New } }),
+    ).withMessagePlan(buildPlan(Old, Ours));
+    const { value: writer } = await service[Symbol.asyncIterator]().next();
+    writer!.send({ player: 1 });
+    expect(await reader.recv()).toEqual({ player: 1, speed: 7 });
   });
 
   test("are translated by a plan that comes when items have arrived already, as long as none was taken", async () => {
