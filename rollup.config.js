@@ -1,4 +1,7 @@
+// What dist/ is made of: readable modules for Node and for bundlers, which minify as well as we could; their types; and
+// dist/browser/, minified, for pages that load the package as it is, by an import map or from a CDN.
 import { dts } from "rollup-plugin-dts";
+import { minify } from "terser";
 
 /** @param {string} extension */
 const entries = (extension) => ({
@@ -8,9 +11,21 @@ const entries = (extension) => ({
   schema: `build/js/src/schema${extension}`,
 });
 
+/** The entries that run in a page. */
+const { node: _, ws: __, ...pageEntries } = entries(".js");
+
 const commands = {
   "bin/stable-conduit-schema": "build/js/src/bin/stable-conduit-schema.js",
   "bin/typescript-loader": "build/js/src/bin/typescript-loader.js",
+};
+
+/** @type {import("rollup").Plugin} */
+const minified = {
+  name: "minified",
+  renderChunk: async (readable) => {
+    const { code = "", map } = await minify(readable, { module: true, sourceMap: true });
+    return { code, map: String(map) };
+  },
 };
 
 export default [
@@ -18,6 +33,16 @@ export default [
     input: { ...entries(".js"), ...commands },
     external: [/^node:/, "ws"],
     output: { dir: "dist", format: "es", sourcemap: true, chunkFileNames: "internal-[name].js" },
+  },
+  {
+    input: pageEntries,
+    plugins: [minified],
+    output: {
+      dir: "dist/browser",
+      format: "es",
+      sourcemap: true,
+      chunkFileNames: "internal-[name].js",
+    },
   },
   {
     input: entries(".d.ts"),
