@@ -58,7 +58,6 @@ export function goals(reports) {
   const idle = { ...small, inFlight: 1 };
   const oneWay = "64 B one way, `send` per item, view per item";
   const cut = result("resume", { system: "stable-conduit", size: 0 });
-  const eager = result("resume", { system: "stable-conduit-eager", size: 0 });
   const batch = result("throughput", { system: "stable-conduit-batch", size: 64 });
   const detached = result("sessions", { system: "stable-conduit", size: 100_000, mode: "detached" });
   const replay = { system: "stable-conduit", size: 2 ** 26 };
@@ -123,7 +122,6 @@ export function goals(reports) {
       " B",
     ),
     check("From a cut to the first replayed item, p50", "≤ 5 ms", cut?.ms, "at most", 5, " ms"),
-    check("the same with `retry.baseMs: 2`", "≤ 5 ms", eager?.ms, "at most", 5, " ms"),
     check(
       "Replay of 64 MiB",
       "≥ 0.7 × raw net",

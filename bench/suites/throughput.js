@@ -25,6 +25,9 @@ import { figure, short, size as sizeOf } from "../tables.js";
  * @property {number | null} receiverHeapBytesPerItem
  */
 
+/** Sizes in the chart; the table has them all. */
+const CHARTED = [64, 1024, 16_384];
+
 /** @typedef {{ messagesPerSecond: number, cpuNsPerItem: number, heapBytesPerItem: number }} Side */
 
 export const about =
@@ -177,7 +180,8 @@ export function tables(results) {
  * @returns {import("../chart.js").Chart[]}
  */
 export function charts(results) {
-  const groups = [...new Set(results.map(({ size }) => size))]
+  const shown = results.filter(({ size }) => CHARTED.includes(size));
+  const groups = [...new Set((shown.length > 0 ? shown : results).map(({ size }) => size))]
     .toSorted((a, b) => a - b)
     .map((size) => ({
       label: `${sizeOf(size)} items`,

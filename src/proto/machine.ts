@@ -55,6 +55,7 @@ import {
   volatileRecord,
 } from "./control.js";
 import { Deframer, type ItemBatch } from "./deframer.js";
+import { Flight } from "./flight.js";
 import {
   decodeServerHello,
   encodeClientHello,
@@ -205,6 +206,8 @@ export class Machine {
   #hello: HelloReader | null = null;
   #refused: ConduitError | null = null; // REJECTED came; ABORT with the reason may follow
   #deframer: Deframer | null = null;
+  /** Of the current link. */
+  #flight = new Flight();
   #messageBytes = FIRST_MESSAGE_BYTES;
   #parting = false; // the link is being given up: nothing more is written
   readonly #out: Bytes[] = []; // control records and hellos, before ring bytes
@@ -1023,13 +1026,21 @@ export class Machine {
     const bare = this.#framing === "message" && this.profile === "base";
     const most =
       this.#framing === "message" ? Math.min(this.#maxMessage, this.#messageBytes) : MAX_WRITE_BYTES;
-    const view = this.ring.take(
-      bare ? 1 : most,
-      this.profile === "extended" ? (this.peer.receiveWindow ?? SEQS - 1) : SEQS - 1,
-    );
+    const view =
+      this.profile === "extended" ? this.#takeWithin(most, now) : this.ring.take(bare ? 1 : most, SEQS - 1);
     if (!view) return null;
     if (this.#owesInSilence) this.#ackAt = now;
     return this.#give(bare ? view.subarray(4) : view, true);
+  }
+
+  /** Extended: what the peer's window and the path have room for [ext.window] [ext.flight]. */
+  #takeWithin(most: number, now: number): Uint8Array | null {
+    const { ring } = this;
+    const flight = this.#flight;
+    const view = ring.take(most, Math.min(this.peer.receiveWindow ?? SEQS - 1, flight.limit));
+    if (view) flight.written(view.length, ring.inFlightBytes, now);
+    else flight.limited ||= ring.unsentBytes > 0;
+    return view;
   }
 
   /** What pollTransmit() returned last is a view of the ring, to be copied by links that keep it otherwise. */
@@ -1075,6 +1086,7 @@ export class Machine {
     this.#links++;
     this.#framing = framing;
     this.#messageBytes = FIRST_MESSAGE_BYTES;
+    this.#flight = new Flight();
     this.#parting = false;
     this.#linkUpAt = this.#lastHeard = now;
     this.#refused = null;
@@ -1195,6 +1207,7 @@ export class Machine {
     this.#lastAckAt = now;
     this.#needSince = NEVER;
     this.#fruitlessProbes = 0;
+    this.#flight.acked(this.ring.inFlightBytes, now);
     this.#events.push({ type: "acked" });
     this.#enterFin();
     this.#noteEmptyRing(now);

@@ -74,7 +74,8 @@ export class Reconnector {
   start(error: ConduitError | null, immediately = false, atLeastMs = 0): void {
     if (this.#stopped) return;
     // An idle session makes no progress, but a link that outlived the longest wait was no failure.
-    if (now() - this.#openSince > this.#capMs) this.#failures = 0;
+    const livedMs = Math.max(0, now() - this.#openSince);
+    if (livedMs > this.#capMs) this.#failures = 0;
     this.#openSince = Number.POSITIVE_INFINITY;
     if (this.#downSince === Number.POSITIVE_INFINITY) this.#downSince = now();
     if (this.#running) {
@@ -83,7 +84,10 @@ export class Reconnector {
     }
     this.#running = true;
     this.#hurry = false;
-    quiet(this.#run(error, immediately, atLeastMs));
+    // The backoff keeps attempts apart. A link that was of use and has lived longer than that is followed at once.
+    const spentMs = this.#failures === 0 ? livedMs : 0;
+    const wait = this.#first || immediately ? 0 : Math.max(atLeastMs, this.#nextWait() - spentMs);
+    quiet(this.#run(error, immediately, wait));
   }
 
   /**
@@ -110,9 +114,9 @@ export class Reconnector {
     else timer?.unref?.();
   }
 
-  async #run(lastError: ConduitError | null, immediately: boolean, atLeastMs: number): Promise<void> {
+  async #run(lastError: ConduitError | null, immediately: boolean, firstWait: number): Promise<void> {
     let error = lastError;
-    let wait = this.#first || immediately ? 0 : Math.max(atLeastMs, this.#nextWait());
+    let wait = firstWait;
     for (;;) {
       // A link that we gave up ourselves for a new one is no failure to be asked about.
       const final = immediately && error === lastError ? null : this.#finalError(error);

@@ -247,6 +247,27 @@ describe("getting the next link", () => {
     conduit.abort();
   });
 
+  test.each([
+    { what: "longer than the first wait is followed at once", baseMs: 20, waits: false },
+    { what: "shorter is not: the backoff keeps attempts apart", baseMs: 10_000, waits: true },
+  ])("a link that was of use and lived $what [resume.retry]", async ({ baseMs, waits }) => {
+    vi.spyOn(Math, "random").mockReturnValue(0.999);
+    const { raw, conduit } = await openToRaw("extended", { retry: { baseMs } });
+    conduit.send(bytes("progress"));
+    await until(() => raw.payloads.length > 2);
+    raw.write(control(0x02, varint(0)));
+    await until(() => conduit.stats().unackedItems === 0);
+    await turn(40);
+    const waited: boolean[] = [];
+    conduit.on("status", (status) => {
+      if (status.state === "reconnecting") waited.push(status.retryAt !== null);
+    });
+    raw.socket.destroy();
+    await until(() => waited.length > 0);
+    expect(waited[0]).toBe(waits);
+    conduit.abort();
+  });
+
   test("shouldRetry decides, and its error is how the session ends; when it throws, that is", async () => {
     const asked: [string, number][] = [];
     const recorder = new Recorder();
