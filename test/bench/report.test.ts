@@ -1,5 +1,4 @@
 // The report is made from results alone: here from small ones, written by hand.
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { toSvg } from "../../bench/chart.js";
 import { generate } from "../../bench/report.js";
