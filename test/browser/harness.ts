@@ -1,4 +1,4 @@
-// Tests in a real browser: Debian's Chromium, driven from Node through playwright-core. npm run test:browser runs them all.
+// Tests in a real browser: Debian's Chromium, driven from Node through playwright. npm run test:browser runs them all.
 //
 // To add one, write test/browser/NAME.test.ts:
 //
@@ -20,11 +20,11 @@
 // rewrites `import`. Sites, pages and their context are closed after each test; an error that nobody caught in a page
 // fails its test.
 import { existsSync } from "node:fs";
-import { type Browser, type BrowserContext, type CDPSession, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContext, type CDPSession, chromium, type Page } from "playwright";
 import { afterAll, afterEach, expect } from "vitest";
 import { type Site, type SiteOptions, startSite } from "./site.js";
 
-export type { Browser, BrowserContext, CDPSession, Page } from "playwright-core";
+export type { Browser, BrowserContext, CDPSession, Page } from "playwright";
 export { blankPage, type Site, type SiteOptions } from "./site.js";
 
 /** Another one: CHROMIUM=/path/to/chrome npm run test:browser */

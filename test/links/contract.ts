@@ -13,6 +13,9 @@ import { Random, seeds } from "../wasm/random.js";
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
+/** Pages that are not isolated have no shared memory, and rings in plain memory. */
+const RingMemory = globalThis.SharedArrayBuffer ?? ArrayBuffer;
+
 /** Two links that are each other's far end, fresh and not started. */
 export interface Ends {
   a: Link;
@@ -407,7 +410,7 @@ export function linkContract(name: string, expected: Expected, make: () => Promi
 
     test("destroy() is the last thing one hears of it, and the peer's is closed", async () => {
       const { a, b } = await started();
-      const piece = new Uint8Array(new SharedArrayBuffer(256 * KIB));
+      const piece = new Uint8Array(new RingMemory(256 * KIB));
       for (let i = 0; i < 32; i++) a.write(piece);
       b.write(piece);
       await b.until(() => b.received > 0);
@@ -466,7 +469,7 @@ class Flow {
   readonly #source: Bytes;
   readonly #sizes: number[] = [];
   readonly #slots: Uint8Array[] = [];
-  readonly #ring = new Uint8Array(new SharedArrayBuffer(8 * 64 * KIB));
+  readonly #ring = new Uint8Array(new RingMemory(8 * 64 * KIB));
   #sent = 0;
 
   constructor(from: End, to: End, random: Random, size: number) {

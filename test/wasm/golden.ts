@@ -1,7 +1,7 @@
 // Reads the vectors of test/golden, which the Rust crates wrote.
 import { readdirSync, readFileSync } from "node:fs";
 
-const GOLDEN = new URL("../golden/", import.meta.url);
+const GOLDEN = new URL(/* @vite-ignore */ "../golden/", import.meta.url); // a folder: in a page it must stay one
 
 export interface GoldenFrame {
   seq: number;
