@@ -2,3 +2,4 @@
 export * from "./index.js";
 export { type TcpOptions, type TcpServerOptions, tcp } from "./link/tcp.js";
 export { type UnixServerOptions, unix } from "./link/unix.js";
+export { type DuplexOptions, duplex } from "./session/duplex.js";

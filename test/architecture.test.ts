@@ -29,6 +29,7 @@ const NODE_FILES = [
   "src/link/tcp.ts",
   "src/link/unix.ts",
   "src/link/ws-server.ts",
+  "src/session/duplex.ts",
   "src/bin/stable-conduit-schema.ts",
   "src/bin/typescript-loader.ts",
 ];

@@ -64,7 +64,7 @@ it("has no dependencies at run time", () => {
 it("both main entries export the same names, the Node entry its links too, and each other entry its own", async () => {
   const index = await import("stable-conduit");
   const node = await import("stable-conduit/node");
-  expect(Object.keys(node).sort()).toEqual([...Object.keys(index), "tcp", "unix"].sort());
+  expect(Object.keys(node).sort()).toEqual([...Object.keys(index), "duplex", "tcp", "unix"].sort());
   expect(Object.keys(index)).toEqual(
     expect.arrayContaining([
       "connect",

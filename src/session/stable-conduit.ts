@@ -41,6 +41,7 @@ import { Receiver } from "./receiver.js";
 import { Reconnector } from "./reconnect.js";
 import { closedError, encodingError, Sender } from "./sender.js";
 import { ConduitRx, ConduitTx } from "./split.js";
+import { readableOf, writableOf } from "./streams.js";
 import {
   checkSchemas,
   checkUnused,
@@ -203,7 +204,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   readonly #suspensions: number; // of the session before this conduit
   #status: Status = { state: "connecting", attempt: 0, retryAt: null, expiresAt: null, error: null };
   readonly #limits: ResolvedLimits;
-  readonly #allowHalfOpen: boolean;
+  #allowHalfOpen: boolean;
   readonly #schema: Schemas<S, R>;
   readonly #onFinished: ((close: Close<unknown>) => void) | undefined;
   readonly #listeners = new Listeners<Events<S, R>>();
@@ -386,41 +387,34 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     return quietly(this.#receiver.items());
   }
 
-  /** Items as a stream; cancelling it aborts the conduit. Made at first use, it is the consumer from then on. */
+  /**
+   * Items as a stream, made at first use; it is the consumer from its first read on. An item is acknowledged when the next is
+   * read. Cancelling it aborts the conduit; a session that does not end cleanly fails it at once.
+   */
   get readable(): ReadableStream<R> {
-    this.#readable ??= this.#makeReadable();
+    this.#readable ??= readableOf<R>(this as unknown as StableConduit<never, R>);
     return this.#readable;
   }
   #readable: ReadableStream<R> | null = null;
 
-  #makeReadable(): ReadableStream<R> {
-    const items = this[Symbol.asyncIterator]();
-    return new ReadableStream<R>(
-      {
-        pull: async (controller) => {
-          const { done, value } = await items.next();
-          if (done) controller.close();
-          else controller.enqueue(value);
-        },
-        cancel: (reason) => this.abort(reason),
-      },
-      { highWaterMark: 0 },
-    );
-  }
-
-  /** Takes items; its backpressure is the conduit's. Closing it is end(), aborting it abort(). */
+  /**
+   * Takes items; its backpressure is the conduit's. Closing it is end(), and from its first use on nothing else ends the sending
+   * direction when the peer has ended: what a pipe is still working on can be sent. Aborting it aborts the conduit at once,
+   * and the session's end fails it.
+   */
   get writable(): WritableStream<S> {
-    this.#writable ??= new WritableStream<S>({
-      write: async (item) => {
-        await this.write(item);
-        if (this.congested) await this.drained();
-      },
-      close: () => this.end(),
-      abort: (reason) => this.abort(reason),
-    });
+    if (!this.#writable) {
+      this.#writable = writableOf<S>(this as unknown as StableConduit<S, unknown>);
+      this.keepHalfOpen();
+    }
     return this.#writable;
   }
   #writable: WritableStream<S> | null = null;
+
+  /** @internal A stream ends the sending direction from now on, when its user does. */
+  keepHalfOpen(): void {
+    this.#allowHalfOpen = true;
+  }
 
   #handleHanded(items: number, recordBytes: number): void {
     if (this.#close) return;
@@ -432,7 +426,9 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #handleEndSeen(): void {
     this.#listeners.emit("end", undefined);
     // After the running task: whoever awaited the end may still have something to say.
-    if (!this.#allowHalfOpen) setTimeout(() => this.#endSending(), 0);
+    setTimeout(() => {
+      if (!this.#allowHalfOpen) this.#endSending();
+    }, 0);
   }
 
   // ================================================================== ending
