@@ -71,7 +71,7 @@ export const LIMITS = {
   /** Handed over since the last ack: one is sent at once [ack.delay]. */
   ackBytes: {
     unit: "bytes",
-    default: 64 * KIB,
+    default: 256 * KIB,
     min: 1,
     max: 512 * MIB,
   },

@@ -45,6 +45,8 @@ export interface Settings {
   /** Of what this side reads [ext.schema]. */
   schemaFingerprint?: string;
   sessionId?: string;
+  /** What its replay ring can hold: acks have to come before it is full [ack.delay]. */
+  replayBytes?: number;
 }
 
 type SettingKind = "number" | "text" | "bytes";
@@ -57,6 +59,7 @@ const SETTINGS: readonly [id: number, name: keyof Settings, kind: SettingKind][]
   [6, "credentials", "bytes"],
   [7, "schemaFingerprint", "text"],
   [8, "sessionId", "text"],
+  [9, "replayBytes", "number"],
 ];
 
 export type Control =

@@ -174,6 +174,8 @@ const HELD_WINDOW_SHARE = 4;
 const MAX_ASK_DOUBLINGS = 6;
 /** A probe that brings no ack doubles the wait for the next one, so often at most [base.probe]. */
 const MAX_PROBE_DOUBLINGS = 6;
+/** Of a window or a ring, after which an ack is owed at the latest [ack.delay]. */
+const ACK_SHARE = 1 / 4;
 const SEQS = 2 ** 32;
 const AGENT = "stable-conduit";
 const NEVER = Number.POSITIVE_INFINITY;
@@ -862,7 +864,7 @@ export class Machine {
     this.#unhandedBytes -= recordBytes;
     this.#unhandedRecords -= items;
     this.#owedBytes += recordBytes;
-    if (this.#owedBytes >= this.#limits.ackBytes) this.#ackAt = now;
+    if (this.#owedBytes >= this.#ackBytes) this.#ackAt = now;
     else if (this.#ackAt === NEVER) this.#ackAt = now + this.#limits.ackDelayMs;
     this.#handFin(now);
   }
@@ -885,6 +887,12 @@ export class Machine {
   /** Ends the session now, whatever is under way; the peer is told in the extended profile. */
   abort(error: ConduitError, code: AbortCode = AbortCode.application, retryAfterMs = 0): void {
     this.#finish(error, { code, reason: error.message, retryAfterMs });
+  }
+
+  /** An ack is owed for so much: neither our window nor the peer's ring may fill up in the meantime [ack.delay]. */
+  get #ackBytes(): number {
+    const { ackBytes, receiveWindow, replayBytes } = this.#limits;
+    return Math.min(ackBytes, ACK_SHARE * Math.min(receiveWindow, this.peer.replayBytes ?? replayBytes));
   }
 
   /** Somebody waits for an ack (delivered()); to be balanced. */
@@ -1146,7 +1154,7 @@ export class Machine {
   }
 
   #sendSettings(credentials: Bytes | undefined): void {
-    const { maxFrameBytes, receiveWindow, keepaliveMs, graceMs } = this.#limits;
+    const { maxFrameBytes, receiveWindow, keepaliveMs, graceMs, replayBytes } = this.#limits;
     const acceptor = this.role === "acceptor";
     this.#queue(
       settingsRecord({
@@ -1158,6 +1166,7 @@ export class Machine {
         schemaFingerprint: this.#schemas?.reads ?? undefined,
         credentials,
         sessionId: acceptor ? this.#sessionId : undefined,
+        replayBytes,
       }),
     );
   }

@@ -252,6 +252,17 @@ describe("acks of the extended profile", () => {
     expect(controlsOf(wired.wait(1).out(), ACK)).toEqual([bytesOf(varint(299))]);
   });
 
+  it.each<{ what: string; limits: object; settings: Record<number, number> }>([
+    { what: "the peer's ring", limits: {}, settings: { 9: 4_096 } },
+    { what: "the own window", limits: { receiveWindow: 4_096 }, settings: {} },
+  ])("are owed at once after a quarter of $what [ack.delay]", ({ limits, settings }) => {
+    const wired = extendedInitiator({ ackDelayMs: 20, ...limits }, settings);
+    wired.bytes(framed(frame(0, "x".repeat(600)))).hand();
+    expect(wired.out()).toHaveLength(0);
+    wired.bytes(framed(frame(1, "x".repeat(600)))).hand();
+    expect(controlsOf(wired.out(), ACK)).toEqual([bytesOf(varint(1))]);
+  });
+
   it("are told again to a link that takes over after its ServerHello [resume.takeover] [ack.handed]", () => {
     const wired = extendedAcceptor({ ackDelayMs: 0 });
     const said = { resumeKey: wired.machine.keys.valid[0], lastReceived: null, extended: true };
