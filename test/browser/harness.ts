@@ -41,7 +41,7 @@ export function browser(): Promise<Browser> {
     throw new Error(`there is no Chromium at ${CHROMIUM}: set CHROMIUM, or install it`);
   launched ??= chromium.launch({
     executablePath: CHROMIUM,
-    args: ["--enable-precise-memory-info"],
+    args: ["--enable-blink-features=ForceEagerMeasureMemory"],
     // Pages are to go into the back/forward cache as they do for users.
     ignoreDefaultArgs: ["--disable-back-forward-cache"],
   });
