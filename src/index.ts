@@ -36,6 +36,8 @@ export type {
   Stats,
   Status,
 } from "./session/options.js";
+export type { PageWindow } from "./session/page-life.js";
+export { type PersistentOptions, persistent, type StateStorage } from "./session/persistent.js";
 export type { Wait } from "./session/promises.js";
 export type { RetryOptions } from "./session/reconnect.js";
 export {

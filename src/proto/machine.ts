@@ -176,6 +176,8 @@ const MAX_ASK_DOUBLINGS = 6;
 const MAX_PROBE_DOUBLINGS = 6;
 /** Of a window or a ring, after which an ack is owed at the latest [ack.delay]. */
 const ACK_SHARE = 1 / 4;
+/** How long a link that is asked by probeLink() may be silent. */
+const PROBE_PATIENCE_MS = 5_000;
 const SEQS = 2 ** 32;
 const AGENT = "stable-conduit";
 const NEVER = Number.POSITIVE_INFINITY;
@@ -913,6 +915,19 @@ export class Machine {
     }
     this.#queue(volatileRecord(item));
     return true;
+  }
+
+  /**
+   * Asks whether the open link still lives, with less patience than keepalive: what wakes after a long sleep cannot
+   * know, and somebody may be waiting. Any byte answers [ext.ping]. The base profile cannot ask.
+   */
+  probeLink(now: number): void {
+    if (this.profile !== "extended" || this.#state !== "open" || this.#parting) return;
+    const patience = Math.min(PROBE_PATIENCE_MS, this.#limits.keepaliveTimeoutMs);
+    if (this.#pongBy <= now + patience) return;
+    this.#pingSentAt = now;
+    this.#pongBy = now + patience;
+    this.#queue(pingRecord(TYPE_PING, new Uint8Array(8)));
   }
 
   /** Extended: asks the peer to take a new link. */

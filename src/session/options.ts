@@ -6,6 +6,7 @@ import type { Attempt } from "../link/source.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Undelivered } from "../proto/replay.js";
 import type { Schemas } from "./messages.js";
+import type { PageWindow } from "./page-life.js";
 import type { RetryOptions } from "./reconnect.js";
 import type { StableConduit } from "./stable-conduit.js";
 
@@ -33,6 +34,12 @@ export interface ConnectOptions<S = Uint8Array, R = Bytes> extends SessionOption
   credentials?: (attempt: Attempt) => Awaitable<Uint8Array | string>;
   /** Full-jitter exponential backoff between attempts. */
   retry?: RetryOptions;
+  /**
+   * Follow the life of the page: attempts are rare while it is hidden or offline, its link is given up before it is frozen,
+   * and it has a new one at once when it is back. Default true, which does nothing where there is no `document`, as in Node
+   * and in workers; or the window to follow.
+   */
+  pageLife?: boolean | PageWindow;
 }
 
 /** What is granted to a session. Limits given here are this session's. */

@@ -11,11 +11,18 @@ export interface RetryOptions {
   baseMs?: number;
   /** The backoff never waits longer, milliseconds. Default 10 000. */
   capMs?: number;
-  /** No attempt begins later than this after the link was lost: the session ends with CONDUIT_SESSION_LOST `expired`. Milliseconds, default: never. */
+  /**
+   * No attempt begins later than this after the link was lost, but for one when a frozen page is back: the session ends with
+   * CONDUIT_SESSION_LOST `expired`. Milliseconds, default: never.
+   */
   giveUpMs?: number;
   /** Whether to go on after this failure. Default: unless the error is fatal. */
   shouldRetry?(error: ConduitError, attempt: number): boolean;
 }
+
+/** Nobody is waiting: after two failures in a row attempts come this far apart, milliseconds, up to twice as far. */
+export const SLOW_RETRY_MS = 30_000;
+const PATIENT_FAILURES = 2;
 
 export interface ReconnectHooks {
   /** Before each attempt; what it returns is waited for. A rejection fails the attempt. */
@@ -29,6 +36,9 @@ export interface ReconnectHooks {
 }
 
 export class Reconnector {
+  /** Attempts are to be rare, see page-life.ts. Holds from the next wait on. */
+  slow = false;
+
   readonly #source: LinkSource;
   readonly #hooks: ReconnectHooks;
   readonly #baseMs: number;
@@ -42,6 +52,7 @@ export class Reconnector {
   #failures = 0; // since the last progress
   #first = true;
   #hurry = false; // startNow() came: the next attempt does not wait
+  readonly #holds = new Set<string>(); // why nothing is dialled now
   #downSince = now();
   #openSince = Number.POSITIVE_INFINITY;
   #controller: AbortController | null = null;
@@ -101,6 +112,19 @@ export class Reconnector {
     this.#skipWait?.();
   }
 
+  /** Dials no more until this reason and every other one is released; an attempt that is under way is given up. */
+  hold(reason: string, error: ConduitError): void {
+    this.#holds.add(reason);
+    this.#controller?.abort(error);
+  }
+
+  /** Takes a hold back; the last one makes an attempt follow at once, if a link is missing. */
+  release(reason: string): void {
+    if (!this.#holds.delete(reason) || this.#holds.size > 0) return;
+    this.#hurry = true;
+    this.#skipWait?.();
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#controller?.abort(new ConduitError("CONDUIT_CLOSED", "local", "the conduit is closed"));
@@ -122,10 +146,12 @@ export class Reconnector {
       const final = immediately && error === lastError ? null : this.#finalError(error);
       if (final) return this.#giveUp(final);
       wait = Math.min(wait, this.#patienceMs(), MAX_TIMEOUT_MS);
-      if (wait > 0) {
-        this.#hooks.onWaiting(this.#failures, Date.now() + wait, error);
+      while (wait > 0 || this.#holds.size > 0) {
+        if (this.#holds.size > 0) wait = Number.POSITIVE_INFINITY;
+        this.#hooks.onWaiting(this.#failures, wait < MAX_TIMEOUT_MS ? Date.now() + wait : null, error);
         await this.#sleep(wait);
         if (this.#stopped) return this.#done();
+        wait = 0;
       }
       this.#hooks.onWaiting(this.#failures, null, error);
       if (this.#stopped) return this.#done(); // a listener did that
@@ -194,7 +220,9 @@ export class Reconnector {
   }
 
   #nextWait(): number {
-    return backoffMs(this.#failures, this.#baseMs, this.#capMs, Math.random());
+    const backoff = backoffMs(this.#failures, this.#baseMs, this.#capMs, Math.random());
+    if (!this.slow || this.#failures < PATIENT_FAILURES) return backoff;
+    return Math.max(backoff, SLOW_RETRY_MS * (1 + Math.random()));
   }
 
   #sleep(ms: number): Promise<void> {
@@ -204,7 +232,7 @@ export class Reconnector {
         this.#skipWait = null;
         resolve();
       };
-      this.#timer = setTimeout(this.#skipWait, ms);
+      if (ms < Number.POSITIVE_INFINITY) this.#timer = setTimeout(this.#skipWait, ms);
       this.ref(this.#ref);
     });
   }

@@ -27,6 +27,7 @@ import {
   type Status,
   undeliveredOf,
 } from "./options.js";
+import { joinPage, pageOf } from "./page-life.js";
 import {
   type Deferred,
   deferred,
@@ -173,6 +174,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     checkMs("retry.baseMs", retry.baseMs, 0);
     checkMs("retry.capMs", retry.capMs, 0);
     checkMs("retry.giveUpMs", retry.giveUpMs, 0);
+    pageOf(options.pageLife);
     const limits = resolveLimits(options);
     if (restored && limits.maxFrameBytes < restored.saved.maxFrameBytes) {
       throw optionsError(
@@ -201,7 +203,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   #id: string;
   readonly #session: string; // the same in all conduits that the session goes through
-  readonly #suspensions: number; // of the session before this conduit
+  #suspensions: number; // of the session so far
   #status: Status = { state: "connecting", attempt: 0, retryAt: null, expiresAt: null, error: null };
   readonly #limits: ResolvedLimits;
   #allowHalfOpen: boolean;
@@ -232,6 +234,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #retryAfterMs = 0; // the acceptor asked to stay away so long when this link goes
   #closingTimer: (() => void) | null = null;
   #connectAlarm: Alarm | null = null;
+  #leavePage: (() => void) | null = null;
   #keepsAlive = true;
 
   /** @internal Use connect(), create(), or an Acceptor. */
@@ -535,10 +538,33 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
    */
   suspend(): string {
     const state = this.#save();
+    this.depart();
+    return state;
+  }
+
+  /** @internal The session goes on elsewhere. */
+  depart(): void {
+    if (this.#close) return;
     const error = closedError("the conduit is suspended");
     this.#driver.leave();
     this.#settle({ clean: false, error, undelivered: undeliveredOf<S>(NOTHING_LEFT, {}) }, "suspended");
+  }
+
+  /** @internal Its state, for the case that its page does not come back; it has no link until unpark(). @throws as suspend() */
+  park(): string {
+    const state = this.#save();
+    this.#hold("parked");
     return state;
+  }
+
+  /** @internal */
+  unpark(): void {
+    this.#reconnector?.release("parked");
+  }
+
+  /** @internal The same in all conduits that the session goes through, and in their states. */
+  get session(): string {
+    return this.#session;
   }
 
   #save(): string {
@@ -550,7 +576,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     const { reads, writes } = namesOf(this.#schema);
     const state: SuspendedState = {
       session: this.#session,
-      nth: this.#suspensions + 1,
+      nth: ++this.#suspensions,
       id: this.#id,
       sends: writes?.fingerprint ?? null,
       reads,
@@ -666,7 +692,35 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
       onWaiting: (attempt, retryAt, error) => this.#showConnecting(attempt, retryAt, error),
       onGiveUp: (error) => this.#abortWith(error, AbortCode.application),
     });
+    this.#leavePage = joinPage(options.pageLife, {
+      setSlow: (slow) => {
+        this.#reconnector!.slow = slow;
+      },
+      freeze: () => this.#hold("frozen"),
+      thaw: () => this.#reconnector!.release("frozen"),
+      wake: (newNetwork) => this.#wake(newNetwork),
+    });
     this.#reconnector.start(null);
+  }
+
+  /** Without a link until the reason is released. */
+  #hold(reason: string): void {
+    const error = linkError("the page is frozen");
+    this.#reconnector!.hold(reason, error);
+    this.#driver.dropLink(error);
+  }
+
+  /** Somebody looks at the page again, or it has a network again. */
+  #wake(newNetwork: boolean): void {
+    if (this.#linkOpen) {
+      this.#machine.probeLink(now());
+      this.#driver.run();
+    } else {
+      const error = linkError("the page is back");
+      if (newNetwork) this.#driver.dropLink(error); // a handshake, on its way into the network of before
+      if (newNetwork) this.#reconnector!.startNow(error);
+      else if (!this.#driver.link) this.#reconnector!.start(error, true);
+    }
   }
 
   #handleConnectTimeout(connectTimeoutMs: number): void {
@@ -869,6 +923,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     this.#reconnector?.stop();
     this.#closingTimer?.();
     this.#connectAlarm?.clear();
+    this.#leavePage?.();
     this.#setStatus({ state });
 
     this.#opened.reject(error ?? closedError("the conduit is closed"));

@@ -88,7 +88,7 @@ export function decodeState(text: string, maxStateBytes: number): SuspendedState
   };
 }
 
-/** Of an intact state: what belongs to the session's Web Lock, without looking at the rest. */
+/** The session that a state is of; of a state that is not looked at any further. @throws ConduitError CONDUIT_STATE */
 export function sessionOf(text: string): string {
   return new Fields(text).text("session");
 }

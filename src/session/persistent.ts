@@ -1,0 +1,136 @@
+// A conduit that outlives its page: what page-life.ts and suspend() leave to do, done for the usual case. The state lies in
+// sessionStorage only while no page runs the session; who takes it out of there restores it. Storage is copied when a tab is
+// duplicated, so a Web Lock per session says which tab goes on with it, and the other one begins a new session.
+//
+//   load ──> state there, lock free ──> restore() ─┐        freeze, pagehide ──> state into storage, lock released
+//        └─> none, or another tab's ──> create() ──┴─ run ─ resume, pageshow ──> state still there, lock free: goes on
+//                                                                            └─> another page has it: suspended
+import type { ConduitError } from "../errors.js";
+import type { Bytes } from "../link/link.js";
+import type { LinkSource } from "../link/source.js";
+import type { ConnectOptions } from "./options.js";
+import { pageOf } from "./page-life.js";
+import { ignore } from "./promises.js";
+import { StableConduit } from "./stable-conduit.js";
+import { sessionOf } from "./suspend.js";
+
+/** A tab that was loaded again can find the lock of the page before still held for a moment. */
+const LOCK_PATIENCE_MS = 1_000;
+
+/** sessionStorage, or what does the same. */
+export interface StateStorage {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
+export interface PersistentOptions<S = Uint8Array, R = Bytes> extends ConnectOptions<S, R> {
+  /** Where the state lies while no page runs the session. Default sessionStorage. */
+  storage?: StateStorage;
+  /**
+   * A session could not go on, and a new one begins: its state is damaged or of another version, of other schemas, or
+   * another tab has the session. What it had not delivered is in `state` only. Default: reported as an uncaught error, but
+   * for another tab's session.
+   */
+  onStateLost?(error: ConduitError | null, state: string): void;
+}
+
+/**
+ * Goes on with the session of the page before in this tab, or begins one. Reloading, leaving and coming back, being frozen
+ * and discarded: the session goes through all of it while the acceptor keeps it (graceMs). Resolves at once, maybe before the
+ * first link; `conduit.opened` waits for that.
+ *
+ * When a page comes back from the back/forward cache and another page of the tab has taken the session meanwhile, its conduit is
+ * suspended: `closed` resolves with CONDUIT_CLOSED. Without Web Locks (no secure context) a duplicated tab is not noticed here.
+ * @param name tells apart the conduits of a page; the state lies under "stable-conduit NAME"
+ */
+export async function persistent<S = Uint8Array, R = Bytes>(
+  source: LinkSource,
+  name: string,
+  options: PersistentOptions<S, R> = {},
+): Promise<StableConduit<S, R>> {
+  const { storage = sessionStorage, onStateLost = reportLost, ...rest } = options;
+  const key = `stable-conduit ${name}`;
+  const text = storage.getItem(key);
+  let unlock: (() => void) | null = null;
+  let conduit: StableConduit<S, R> | null = null;
+  if (text !== null) {
+    try {
+      unlock = await lockSession(sessionOf(text));
+      storage.removeItem(key); // not earlier: a page that is left while it waits leaves the state to the next
+      if (unlock) conduit = StableConduit.restore<S, R>(source, text, rest);
+      else onStateLost(null, text);
+    } catch (error) {
+      storage.removeItem(key);
+      unlock?.();
+      onStateLost(error as ConduitError, text);
+    }
+  }
+  if (!conduit) {
+    conduit = StableConduit.create<S, R>(source, rest);
+    unlock = await lockSession(conduit.session);
+  }
+  keepState(conduit, storage, key, options.pageLife, unlock ?? ignore);
+  return conduit;
+}
+
+/** Moves the state into the storage and out again as the page goes and comes, until the conduit is over. */
+function keepState<S, R>(
+  conduit: StableConduit<S, R>,
+  storage: StateStorage,
+  key: string,
+  option: PersistentOptions["pageLife"],
+  unlock: () => void,
+): void {
+  const window = pageOf(option || true);
+  let over = false;
+  let stored: string | null = null;
+
+  const leave = (forGood: boolean) => {
+    const state = forGood ? conduit.suspend() : conduit.park();
+    storage.setItem(key, state);
+    stored = state;
+    unlock(); // a page that holds a lock is kept out of the back/forward cache
+  };
+  const comeBack = async () => {
+    if (stored === null) return;
+    const mine = storage.getItem(key) === stored;
+    stored = null;
+    if (mine) storage.removeItem(key);
+    const lock = mine ? await lockSession(conduit.session) : null;
+    if (lock === null) return conduit.depart();
+    unlock = lock;
+    if (over || stored !== null)
+      unlock(); // ended meanwhile, or left again
+    else conduit.unpark();
+  };
+  const handle = (event: Event) => {
+    const { persisted } = event as PageTransitionEvent;
+    if (event.type === "freeze" || event.type === "pagehide") leave(event.type === "pagehide" && !persisted);
+    else comeBack();
+  };
+  for (const type of ["pagehide", "pageshow"]) window?.addEventListener(type, handle);
+  for (const type of ["freeze", "resume"]) window?.document.addEventListener(type, handle);
+  conduit.on("status", ({ state }) => {
+    if (state !== "closed" && state !== "suspended") return;
+    over = true;
+    unlock();
+    for (const type of ["pagehide", "pageshow"]) window?.removeEventListener(type, handle);
+    for (const type of ["freeze", "resume"]) window?.document.removeEventListener(type, handle);
+  });
+}
+
+/** Holds the session's Web Lock until the returned function is called; null = somebody else has it. */
+function lockSession(session: string): Promise<(() => void) | null> {
+  const { locks } = (globalThis as { navigator?: { locks?: LockManager } }).navigator ?? {};
+  if (!locks) return Promise.resolve(ignore);
+  return new Promise((resolve) => {
+    const signal = AbortSignal.timeout(LOCK_PATIENCE_MS);
+    const held = () => new Promise<void>((release) => resolve(release));
+    locks.request(`stable-conduit ${session}`, { signal }, held).catch(() => resolve(null));
+  });
+}
+
+function reportLost(error: ConduitError | null): void {
+  if (error) reportError(error);
+}
