@@ -38,6 +38,7 @@ function inPage(name: string, isolated: boolean): TestProjectInlineConfiguration
     test: {
       name,
       include: isolated ? IN_ISOLATED_PAGE : IN_PAGE,
+      globalSetup: here("in-page/relay.ts"),
       setupFiles: here("in-page/globals.ts"),
       provide: { isolated },
       ...timeouts,

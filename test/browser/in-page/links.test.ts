@@ -1,9 +1,10 @@
-// The link contract for what exists within a page: pairs, message ports and, where the page is isolated, shared memory.
+// The link contract in a page: for its WebSocket, for pairs, message ports and, where it is isolated, shared memory.
 import { afterEach, beforeEach, describe, expect, inject, test, vi } from "vitest";
 import type { LinkServer } from "../../../src/link/link.js";
 import { messagePort } from "../../../src/link/message-port.js";
 import { sharedMemory } from "../../../src/link/shared-memory.js";
 import type { LinkSource } from "../../../src/link/source.js";
+import { webSocket } from "../../../src/link/websocket.js";
 import { type Ends, linkContract } from "../../links/contract.js";
 import { dial, Listener } from "../../links/sockets.js";
 import "../../links/pair.test.js";
@@ -31,6 +32,22 @@ linkContract("MessagePort", ports, async () => {
   return { a: messagePort.link(port1), b: messagePort.link(port2) };
 });
 linkContract("MessagePort (handed off)", ports, () => handedOff(messagePort, messagePort.server));
+
+let webSockets = 0;
+linkContract(
+  "WebSocket",
+  {
+    framing: "message",
+    pausable: false,
+    drains: false,
+    info: { transport: "websocket", encrypted: false },
+  },
+  async () => {
+    const source = webSocket(`${inject("relay")}${webSockets++}`);
+    const [a, b] = await Promise.all([dial(source), dial(source)]);
+    return { a, b };
+  },
+);
 
 test("the page is isolated when it is meant to be", () => {
   expect(crossOriginIsolated).toBe(inject("isolated"));
