@@ -3,8 +3,8 @@
 
 const MOST = 240;
 const PER_SECOND = 120;
-/** Flying steers 20 times a second; actions are told to all others. */
-const PRICES = { Join: 1, Steer: 1, Ping: 1, Act: 12 };
+/** Flying steers 20 times a second; actions are told to all others, and ignored when the purse is empty. */
+const PRICES = { Join: 1, Steer: 1, Ping: 1, Act: 6 };
 
 export class Budget {
   #left = MOST;
