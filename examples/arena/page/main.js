@@ -1,5 +1,6 @@
 // @ts-check
 // The page: joins through a conduit, has a plain WebSocket told the same, and plays both worlds side by side.
+import { init } from "stable-conduit";
 import { FIELD } from "../shared/field.js";
 import { ConduitSide } from "./conduit-side.js";
 import { Panel } from "./panel.js";
@@ -18,8 +19,9 @@ const page = [...crypto.getRandomValues(new Uint8Array(16))]
   .join("");
 const name =
   new URLSearchParams(location.search).get("name") ?? `Pilot ${10 + Math.floor(Math.random() * 90)}`;
-const server = `${location.origin.replace(/^http/, "ws")}`;
+const server = location.origin.replace(/^http/, "ws");
 
+await init(); // old browsers of phones do not compile WebAssembly synchronously
 const conduit = new ConduitSide(`${server}/conduit?page=${page}`, name);
 await conduit.joined;
 const plain = new PlainSide(`${server}/plain?page=${page}`);

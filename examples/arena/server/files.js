@@ -1,6 +1,6 @@
 // @ts-check
-// Serves the page and the modules that it loads. There is no bundler here, so names of packages in import lines become paths;
-// in a project of your own the bundler does that.
+// Serves the page and the modules that it loads. There is no bundler here, so names of packages in import lines become paths
+// to the minified modules of the package; in a project of your own the bundler does that.
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { extname } from "node:path";
@@ -13,7 +13,7 @@ const PACKAGE = pathToFileURL(createRequire(import.meta.url).resolve("stable-con
 const FOLDERS = /** @type {const} */ ([
   ["/page/", new URL("page/", HERE)],
   ["/shared/", new URL("shared/", HERE)],
-  ["/stable-conduit/", new URL("./", PACKAGE)],
+  ["/stable-conduit/", new URL("browser/", PACKAGE)],
 ]);
 
 /** @type {Record<string, string>} */
