@@ -7,7 +7,7 @@ import { toMarkdown } from "./tables.js";
 
 /** @typedef {import("./goals.js").Reports} Reports */
 
-const SUITES = ["throughput", "latency", "resume", "sessions", "core", "codec"];
+const SUITES = ["throughput", "websocket", "threads", "latency", "resume", "sessions", "core", "codec"];
 const RESULTS = new URL("results/", import.meta.url);
 /** Why goals were missed, written by hand. */
 const NOTES = new URL("notes.md", RESULTS);
@@ -80,7 +80,7 @@ function goalTable(reports) {
 /** Of all systems that move items from one process to another. @param {Reports} reports */
 async function guaranteeTable(reports) {
   const names = new Set(
-    ["throughput", "latency", "resume"].flatMap((suite) => reports[suite]?.systems ?? []),
+    ["throughput", "websocket", "latency", "resume"].flatMap((suite) => reports[suite]?.systems ?? []),
   );
   const systems = await Promise.all([...names].map(loadSystem));
   const head = ["system", "exactly once", "in order", "survives a cut", "memory bounded", "items, not bytes"];

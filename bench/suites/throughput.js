@@ -36,17 +36,7 @@ export const about =
   "writes 64 KiB blocks and counts bytes. The line is the range of the rounds, the dot their median.";
 
 export const defaults = {
-  systems: [
-    "stable-conduit",
-    "stable-conduit-batch",
-    "stable-conduit-ws",
-    "net",
-    "ws",
-    "undici",
-    "socket.io",
-    "capnweb",
-    "vox-core",
-  ],
+  systems: ["stable-conduit", "stable-conduit-batch", "net", "ws", "socket.io", "capnweb", "vox-core"],
   sizes: [16, 64, 256, 1024, 4096, 16_384, 65_536],
   rounds: 5,
   seconds: 1.5,

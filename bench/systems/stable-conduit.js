@@ -32,21 +32,27 @@ export default system;
  * @param {import("../system.js").ReceiveContext} context
  * @returns {import("../system.js").Receiver}
  */
-export function receiving(acceptor, { received, echo }) {
-  acceptEach(acceptor, (conduit) => {
-    conduit.onItems = (batch) => {
-      let bytes = 0;
-      let firstBytes = 0;
-      for (let i = 0; i < batch.length; i++) {
-        const item = batch.at(i);
-        bytes += item.length;
-        firstBytes += item[0];
-        if (echo) conduit.send(item);
-      }
-      received(batch.length, bytes, firstBytes);
-    };
-  });
+export function receiving(acceptor, context) {
+  acceptEach(acceptor, (conduit) => counting(conduit, context));
   return receiverOf(acceptor);
+}
+
+/**
+ * @param {import("stable-conduit").StableConduit} conduit
+ * @param {Pick<import("../system.js").ReceiveContext, "received" | "echo">} context
+ */
+export function counting(conduit, { received, echo }) {
+  conduit.onItems = (batch) => {
+    let bytes = 0;
+    let firstBytes = 0;
+    for (let i = 0; i < batch.length; i++) {
+      const item = batch.at(i);
+      bytes += item.length;
+      firstBytes += item[0];
+      if (echo) conduit.send(item);
+    }
+    received(batch.length, bytes, firstBytes);
+  };
 }
 
 /**

@@ -12,14 +12,9 @@ const system = {
   available: () => true,
   echoes: true,
 
-  async receive({ received, echo }) {
+  async receive(context) {
     const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: false });
-    server.on("connection", (socket) => {
-      socket.on("message", (/** @type {Buffer} */ item) => {
-        if (echo) socket.send(item);
-        received(1, item.length, item[0]);
-      });
-    });
+    server.on("connection", (socket) => counting(socket, context));
     await once(server, "listening");
     const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
     return { address: { host: "127.0.0.1", port }, close: () => server.close() };
@@ -29,26 +24,45 @@ const system = {
     const socket = new WebSocket(`ws://${host}:${port}`, { perMessageDeflate: false });
     await once(socket, "open");
     if (answered) socket.on("message", () => answered(1));
-    /** @param {Uint8Array} payload */
-    const sendAndWait = (payload) =>
-      new Promise((resolve, reject) => {
-        socket.send(payload, (error) => (error ? reject(error) : resolve(undefined)));
-      });
-    return {
-      async push(payload, times) {
-        for (let i = 0; i < times; i++) {
-          if (socket.bufferedAmount < HIGH_WATER_BYTES) socket.send(payload);
-          else await sendAndWait(payload);
-        }
-      },
-      flushed: () =>
-        new Promise((resolve, reject) => {
-          // A ping has no item; its callback comes when everything before it was written.
-          socket.ping("", true, (error) => (error ? reject(error) : resolve()));
-        }),
-      close: () => socket.close(),
-    };
+    return sending(socket);
   },
 };
 
 export default system;
+
+/**
+ * @param {WebSocket} socket
+ * @param {import("../system.js").ReceiveContext} context
+ */
+export function counting(socket, { received, echo }) {
+  socket.on("message", (/** @type {Buffer} */ item) => {
+    if (echo) socket.send(item);
+    received(1, item.length, item[0]);
+  });
+}
+
+/**
+ * @param {WebSocket} socket
+ * @returns {import("../system.js").Sender}
+ */
+export function sending(socket) {
+  /** @param {Uint8Array} payload */
+  const sendAndWait = (payload) =>
+    new Promise((resolve, reject) => {
+      socket.send(payload, (error) => (error ? reject(error) : resolve(undefined)));
+    });
+  return {
+    async push(payload, times) {
+      for (let i = 0; i < times; i++) {
+        if (socket.bufferedAmount < HIGH_WATER_BYTES) socket.send(payload);
+        else await sendAndWait(payload);
+      }
+    },
+    flushed: () =>
+      new Promise((resolve, reject) => {
+        // A ping has no item; its callback comes when everything before it was written.
+        socket.ping("", undefined, (error) => (error ? reject(error) : resolve()));
+      }),
+    close: () => socket.close(),
+  };
+}
