@@ -23,14 +23,14 @@ async function bundle(code: string): Promise<string> {
 }
 
 /** Goal 12 is 14 KiB, which this is not: README says so. The budget keeps it from growing further unseen. */
-const BUDGET_BYTES = 28 * 1024;
+const BUDGET_BYTES = 32 * 1024;
 
 let page: string;
 beforeAll(async () => {
   page = await bundle('export { connect, webSocket } from "stable-conduit";');
 });
 
-test("a page that connects by WebSocket loads at most 28 KiB with brotli, WebAssembly included", () => {
+test("a page that connects by WebSocket loads at most 32 KiB with brotli, WebAssembly included", () => {
   const brotli = brotliCompressSync(page).length;
   console.log(`page bundle: ${page.length} bytes minified, ${gzipSync(page).length} gzip, ${brotli} brotli`);
   expect(brotli).toBeLessThanOrEqual(BUDGET_BYTES);
