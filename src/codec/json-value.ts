@@ -38,17 +38,68 @@ const ODD_FLOATS = new Map<string, number>([
   ["-0", -0],
 ]);
 
-/** Throws CONDUIT_SCHEMA with the path to what is not of the type. `scope`: the named types around `node`. */
+/** What defaults may have, all of a schema together: an option that is left out is made, so JSON does not bound it. */
+const VALUES_MAX = 65_536;
+/** Nesting of a default: a recursive type does not bound it. */
+const DEFAULT_NESTING_MAX = 256;
+
+/** How much may still be converted. */
+export class Allowance {
+  #values = VALUES_MAX;
+  #nesting = 0;
+
+  /** One value more, within those that were entered and not left. */
+  enter(path: string): void {
+    if (--this.#values < 0) throw schemaError(path, `more than ${VALUES_MAX} values in defaults`);
+    if (++this.#nesting > DEFAULT_NESTING_MAX)
+      throw schemaError(path, `a default is nested deeper than ${DEFAULT_NESTING_MAX}`);
+  }
+
+  leave(): void {
+    this.#nesting--;
+  }
+}
+
+/**
+ * Throws CONDUIT_SCHEMA with the path to what is not of the type, or more than a default may be.
+ * `scope`: the named types around `node`.
+ */
 export function valueToJSON(node: SchemaNode, value: unknown, scope: Scope | null = null): Json {
-  return toJSON(node, value, scope, "default");
+  return converter(toJSON, new Allowance())(node, value, scope, "default") as Json;
 }
 
-/** A value that is made anew by each call. Throws CONDUIT_SCHEMA with the path to what is not of the type. */
-export function valueFromJSON(node: SchemaNode, json: Json, scope: Scope | null = null): unknown {
-  return fromJSON(node, json, scope, "default");
+/** A value that is made anew by each call. Throws as valueToJSON(). */
+export function valueFromJSON(
+  node: SchemaNode,
+  json: Json,
+  scope: Scope | null = null,
+  allowance = new Allowance(),
+): unknown {
+  return converter(fromJSON as ConvertOne, allowance)(node, json, scope, "default");
 }
 
-function toJSON(node: SchemaNode, value: unknown, scope: Scope | null, path: string): Json {
+type Convert = (node: SchemaNode, value: unknown, scope: Scope | null, path: string) => unknown;
+/** `convert` is for the value's parts. */
+type ConvertOne = (
+  node: SchemaNode,
+  value: unknown,
+  scope: Scope | null,
+  path: string,
+  convert: Convert,
+) => unknown;
+
+function converter(one: ConvertOne, allowance: Allowance): Convert {
+  const convert: Convert = (node, value, scope, path) => {
+    allowance.enter(path);
+    const converted = one(node, value, scope, path, convert);
+    allowance.leave();
+    return converted;
+  };
+  return convert;
+}
+
+function toJSON(node: SchemaNode, value: unknown, scope: Scope | null, path: string, convert: Convert): Json {
+  const of = (part: SchemaNode, item: unknown, where: string) => convert(part, item, inner, where) as Json;
   const inner = enter(node, scope);
   switch (node.kind) {
     case "u64":
@@ -64,7 +115,8 @@ function toJSON(node: SchemaNode, value: unknown, scope: Scope | null, path: str
     case "f64": {
       if (typeof value !== "number") throw expected("a number", path);
       if (Object.is(value, -0)) return "-0";
-      return Number.isFinite(value) ? value : String(value);
+      if (!Number.isFinite(value)) return String(value);
+      return node.kind === "f32" ? Math.fround(value) : value;
     }
     case "bytes":
     case "payload":
@@ -73,25 +125,32 @@ function toJSON(node: SchemaNode, value: unknown, scope: Scope | null, path: str
     case "option": {
       if (value === undefined) return null;
       const nested = node.element.kind === "option";
-      const some = toJSON(node.element, nested ? part(value, "some", path) : value, inner, path);
+      const some = of(node.element, nested ? part(value, "some", path, MISSING) : value, path);
       return nested || node.element.kind === "unit" ? { some } : some;
     }
     case "map": {
       if (!(value instanceof Map)) throw expected("a Map", path);
       return Array.from(value, ([key, item]) => [
-        toJSON(node.key, key, inner, `${path}{key}`),
-        toJSON(node.value, item, inner, `${path}{value}`),
+        of(node.key, key, `${path}{key}`),
+        of(node.value, item, `${path}{value}`),
       ]);
     }
     case "set":
       if (!(value instanceof Set)) throw expected("a Set", path);
-      return Array.from(value, (item) => toJSON(node.element, item, inner, `${path}[]`));
+      return Array.from(value, (item) => of(node.element, item, `${path}[]`));
     default:
-      return alike(node, value, inner, path, toJSON) as Json;
+      return alike(node, value, inner, path, convert) as Json;
   }
 }
 
-function fromJSON(node: SchemaNode, json: Json, scope: Scope | null, path: string): unknown {
+function fromJSON(
+  node: SchemaNode,
+  json: Json,
+  scope: Scope | null,
+  path: string,
+  convert: Convert,
+): unknown {
+  const of = (part: SchemaNode, item: unknown, where: string) => convert(part, item, inner, where);
   const inner = enter(node, scope);
   switch (node.kind) {
     case "u64":
@@ -114,36 +173,32 @@ function fromJSON(node: SchemaNode, json: Json, scope: Scope | null, path: strin
     }
     case "bytes":
     case "payload": {
-      if (typeof json !== "string" || !/^([0-9a-f]{2})*$/.test(json)) throw expected("hexadecimal", path);
-      return Uint8Array.from(json.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+      if (typeof json !== "string" || !/^[0-9a-f]*$/.test(json) || json.length % 2 > 0)
+        throw expected("hexadecimal", path);
+      return Uint8Array.from({ length: json.length / 2 }, (_, i) =>
+        Number.parseInt(json.slice(2 * i, 2 * i + 2), 16),
+      );
     }
     case "option": {
-      if (json === null) return undefined;
+      if (json === null || json === undefined) return undefined;
       const nested = node.element.kind === "option";
       const boxed = nested || node.element.kind === "unit";
-      const some = fromJSON(node.element, boxed ? (part(json, "some", path) as Json) : json, inner, path);
+      const some = of(node.element, boxed ? part(json, "some", path, MISSING) : json, path);
       return nested ? { some } : some;
     }
     case "map": {
       const entries = items(json, path).map((entry): [unknown, unknown] => {
         const [key, value] = items(entry, path, 2) as Json[];
-        return [
-          fromJSON(node.key, key, inner, `${path}{key}`),
-          fromJSON(node.value, value, inner, `${path}{value}`),
-        ];
+        return [of(node.key, key, `${path}{key}`), of(node.value, value, `${path}{value}`)];
       });
       return new Map(entries);
     }
     case "set":
-      return new Set(
-        items(json, path).map((item) => fromJSON(node.element, item as Json, inner, `${path}[]`)),
-      );
+      return new Set(items(json, path).map((item) => of(node.element, item, `${path}[]`)));
     default:
-      return alike(node, json, inner, path, fromJSON as Convert);
+      return alike(node, json, inner, path, convert);
   }
 }
-
-type Convert = (node: SchemaNode, value: unknown, scope: Scope | null, path: string) => unknown;
 
 /** Kinds that look the same on both sides, parts aside. */
 function alike(
@@ -187,7 +242,7 @@ function alike(
     case "enum": {
       const unitsOnly = isUnitEnum(node);
       const tag = node.tag ?? "type";
-      const name = unitsOnly ? value : part(value, tag, path);
+      const name = unitsOnly ? value : part(value, tag, path, MISSING);
       const variant = node.variants.find((candidate) => candidate.name === name);
       if (variant === undefined) throw schemaError(path, `${node.name} has no such variant`);
       if (unitsOnly) return name;
@@ -196,7 +251,7 @@ function alike(
       if (payload.kind === "unit") return { [tag]: name };
       if (payload.kind === "struct")
         return { [tag]: name, ...fields(payload.fields, value, scope, where, convert) };
-      const inner = part(value, "value", where);
+      const inner = part(value, "value", where, MISSING);
       return payload.kind === "newtype"
         ? { [tag]: name, value: convert(payload.type, inner, scope, where) }
         : { [tag]: name, value: tuple(payload.elements, inner, scope, where, convert) };
@@ -233,7 +288,7 @@ function fields(
   const converted: Record<string, unknown> = {};
   for (const { name, type } of nodes) {
     const where = `${path}.${name}`;
-    const absent = type.kind === "option" ? (convert === toJSON ? undefined : null) : MISSING;
+    const absent = type.kind === "option" ? undefined : MISSING;
     converted[name] = convert(type, part(value, name, where, absent), scope, where);
   }
   return converted;
@@ -242,7 +297,7 @@ function fields(
 const MISSING = Symbol("no stand-in");
 
 /** An own property of an object; `absent` stands in for one that is not there. */
-function part(value: unknown, name: string, path: string, absent: unknown = MISSING): unknown {
+function part(value: unknown, name: string, path: string, absent: unknown): unknown {
   if (typeof value !== "object" || value === null) throw expected("an object", path);
   if (Object.hasOwn(value, name)) return (value as Record<string, unknown>)[name];
   if (absent === MISSING) throw schemaError(path, `"${name}" is missing`);

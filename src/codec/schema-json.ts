@@ -1,6 +1,6 @@
 // Reads a schema's JSON form. It may come from a peer: everything is checked and copied, nothing is trusted.
 import type { Blame } from "../errors.js";
-import { valueFromJSON } from "./json-value.js";
+import { Allowance, valueFromJSON, valueToJSON } from "./json-value.js";
 import {
   ARRAY_LENGTH_MAX,
   badName,
@@ -45,7 +45,7 @@ export function writerFromJSON(json: unknown): Schema<unknown> {
 
 function read<T>(json: unknown, blame: Blame, defaults: boolean): Schema<T> {
   const node = new Reader(blame, defaults).node(json, "", 1);
-  checkRefsAndDefaults(node, null, rootStep(node), blame);
+  settle(node, null, rootStep(node), new Allowance(), blame);
   return new Schema<T>(node);
 }
 
@@ -182,7 +182,13 @@ class Reader {
 }
 
 /** Every ref has a target; every default is a value of its field's type, and is replaced by a copy. */
-function checkRefsAndDefaults(node: SchemaNode, scope: Scope | null, path: string, blame: Blame): void {
+function settle(
+  node: SchemaNode,
+  scope: Scope | null,
+  path: string,
+  allowance: Allowance,
+  blame: Blame,
+): void {
   if (node.kind === "ref" && resolve(node, scope) === null) {
     throw schemaError(path, `no enclosing type is named ${node.name}`, blame);
   }
@@ -193,15 +199,20 @@ function checkRefsAndDefaults(node: SchemaNode, scope: Scope | null, path: strin
       : node.kind === "enum"
         ? node.variants.flatMap(({ payload }) => (payload.kind === "struct" ? [payload.fields] : []))
         : [];
-  for (const field of fieldLists.flat()) {
+  // Of nodes that the Reader has just made.
+  for (const field of fieldLists.flat() as { -readonly [K in keyof FieldNode]: FieldNode[K] }[]) {
     if (field.default === undefined) continue;
     try {
-      valueFromJSON(field.type, field.default, inner);
+      field.default = valueToJSON(
+        field.type,
+        valueFromJSON(field.type, field.default, inner, allowance),
+        inner,
+      );
     } catch (error) {
       throw schemaError(`${path}.${field.name}`, (error as Error).message, blame);
     }
   }
-  for (const child of children(node)) checkRefsAndDefaults(child.node, inner, path + child.step, blame);
+  for (const child of children(node)) settle(child.node, inner, path + child.step, allowance, blame);
 }
 
 function own(at: Properties, name: string): unknown {

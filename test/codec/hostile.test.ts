@@ -63,6 +63,77 @@ function lying<T extends object>(value: T, property: string, ...says: unknown[])
   return new Proxy(value, { get: (target, name) => (name === property ? get() : Reflect.get(target, name)) });
 }
 
+describe("a schema's JSON", () => {
+  const refusal = (what: RegExp) =>
+    expect.objectContaining({ code: "CONDUIT_SCHEMA", message: expect.stringMatching(what) });
+  const field = (type: object, json: unknown) => ({
+    kind: "struct",
+    name: "R",
+    fields: [{ name: "f", type, default: json }],
+  });
+  const fields = Array.from({ length: 8_000 }, (_, i) => ({
+    name: `f${i}`,
+    type: { kind: "option", element: { kind: "u8" } },
+  }));
+  const wide = { kind: "struct", name: "W", fields };
+  const narrow = { kind: "struct", name: "N", fields: fields.slice(0, 1_000) };
+  let chain: object | null = null;
+  for (let i = 0; i < 20_000; i++) chain = { next: chain };
+  const next = { name: "next", type: { kind: "option", element: { kind: "ref", name: "Chain" } } };
+  const Chain = { kind: "struct", name: "Chain", fields: [next] };
+  const deep = JSON.parse(`${'{"x":'.repeat(100_000)}0${"}".repeat(100_000)}`);
+
+  it.each<[string, object, RegExp]>([
+    [
+      "leave out what has to be made",
+      field({ kind: "list", element: wide }, new Array(16_000).fill({})),
+      /more than 65536 values/,
+    ],
+    [
+      "are large arrays",
+      field({ kind: "list", element: { kind: "u8" } }, new Array(1e6).fill(0)),
+      /more than 65536 values/,
+    ],
+    [
+      "are many together",
+      {
+        kind: "tuple",
+        elements: new Array(6).fill(field({ kind: "list", element: narrow }, new Array(20).fill({}))),
+      },
+      /more than 65536 values/,
+    ],
+    ["go deeper than a stack", field(Chain, chain), /nested deeper than 256/],
+    ["are another value that does", field({ kind: "u8" }, deep), /expected an integer/],
+    ["are bytes, and not", field({ kind: "bytes" }, `${"00".repeat(4e6)}0`), /expected hexadecimal/],
+  ])("whose defaults %s is refused", (_, json, what) => {
+    expect(() => s.schemaFromJSON(json)).toThrow(refusal(what));
+  });
+
+  it("keeps of its defaults what the type has", () => {
+    const pair = {
+      kind: "struct",
+      name: "P",
+      fields: [
+        { name: "a", type: { kind: "f32" } },
+        { name: "b", type: fields[0].type },
+      ],
+    };
+    const json = field(pair, { a: 0.1, more: deep });
+    const schema = s.schemaFromJSON(json);
+    const kept = { a: Math.fround(0.1), b: null };
+    expect(JSON.parse(JSON.stringify(schema))).toEqual(field(pair, kept));
+    expect(JSON.stringify(s.schemaFromJSON(schema.toJSON()))).toBe(JSON.stringify(schema));
+    const long = s.schemaFromJSON(field({ kind: "bytes" }, "ab".repeat(4e6)));
+    expect(JSON.stringify(long)).toContain("abab");
+  });
+
+  it("is not made of a default that goes in circles", () => {
+    const value: Tree = { name: "", children: [] };
+    value.children.push(value);
+    expect(() => s.withDefault(Tree, value)).toThrow(refusal(/nested deeper than 256/));
+  });
+});
+
 interface Tree {
   name: string;
   children: Tree[];
