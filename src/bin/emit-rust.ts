@@ -29,6 +29,13 @@ const KEYWORDS = new Set(
 /** Not even raw identifiers. */
 const RESERVED = new Set(["crate", "self", "super", "Self", "_"]);
 
+/** What the module's text, or what derive makes of it, takes to be something else than a type of the module. */
+const NEEDED = new Set(
+  "Vec String Option Box BTreeMap BTreeSet Facet Payload Sized std facet vox_types bool char str u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64".split(
+    " ",
+  ),
+);
+
 /** The module's text. `root` names a schema that is no struct or enum. Throws CONDUIT_SCHEMA. */
 export function toRust(schema: Schema<unknown>, root = "Message"): string {
   return new Emitter(schema, root).text();
@@ -42,11 +49,14 @@ class Emitter {
 
   constructor(schema: Schema<unknown>, root: string) {
     this.#schema = schema;
-    this.#root = identifier(root, root);
+    this.#root = typeIdentifier(root);
     this.#types = new NamedTypes(schema.node, (name, attempt) => {
       if (attempt > 1) throw schemaError(name, "two types of this name: a Rust module has room for one");
-      return identifier(name, name);
+      return typeIdentifier(name);
     });
+    if (!isNamed(schema.node) && this.#types.all.some((type) => type.identifier === this.#root)) {
+      throw schemaError(root, "the schema has a type of this name: choose another one for the whole");
+    }
   }
 
   text(): string {
@@ -309,6 +319,12 @@ function identifier(name: string, path: string): string {
     throw schemaError(path, `"${name}" is no identifier in Rust`);
   }
   return KEYWORDS.has(name) ? `r#${name}` : name;
+}
+
+function typeIdentifier(name: string): string {
+  if (NEEDED.has(name))
+    throw schemaError(name, "a Rust module cannot have a type of this name besides its own use of it");
+  return identifier(name, name);
 }
 
 function tuple(parts: readonly string[], path: string): string {

@@ -96,6 +96,11 @@ function schemaIn(file: string): Schema<unknown> {
 }
 
 async function load(file: string): Promise<unknown> {
+  if (/\.json$/.test(file)) {
+    throw new CommandError(
+      `${file}: this command makes JSON, from a JavaScript or TypeScript module that exports a schema`,
+    );
+  }
   const url = pathToFileURL(resolve(file)).href;
   if (/\.[cm]?ts$/.test(file)) loadTypeScript(url);
   try {

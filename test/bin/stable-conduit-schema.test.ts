@@ -100,6 +100,11 @@ pub struct Order {
     ["a file that is not there", ["rust", "nowhere.json"], /nowhere\.json/],
     ["a module that is not there", ["json", "nowhere.mjs"], /nowhere\.mjs/],
     [
+      "JSON for a module",
+      ["json", "order.json"],
+      /order\.json: this command makes JSON, from a JavaScript or TypeScript module/,
+    ],
+    [
       "an export that is no schema",
       ["json", "order.ts", "--export", "nothing"],
       /exports no schema "nothing"/,
@@ -118,6 +123,18 @@ pub struct Order {
       "a name that Rust has no room for",
       JSON.stringify(s.struct("A b", {})),
       /"A b" is no identifier in Rust\n$/,
+    ],
+    ...["Vec", "String", "Option", "Box", "BTreeMap", "Facet", "u8", "std"].map(
+      (name): [string, string, RegExp] => [
+        `a type named ${name}`,
+        JSON.stringify(s.struct("Outer", { inner: s.struct(name, { list: s.list(s.u8) }) })),
+        new RegExp(`: ${name}: a Rust module cannot have a type of this name`),
+      ],
+    ),
+    [
+      "a type with the name of the whole",
+      JSON.stringify(s.list(s.struct("Message", {}))),
+      /: Message: the schema has a type of this name: choose another one for the whole\n$/,
     ],
   ])("says what is wrong with a schema: %s", (_, input, message) => {
     const { code, out, err } = run(["rust", "-"], input);

@@ -47,6 +47,22 @@ const handmade: s.AnySchema[] = [
       value: [-1, 2],
     }),
   }),
+  // Names that Rust's prelude has, or that Rust has none of.
+  ...["Result", "Ok", "Some", "None", "Clone", "Default", "Iterator", "Send", "Into", "core", "alloc"].map(
+    (name) =>
+      s.struct("Uses", {
+        own: s.list(
+          s.struct(name, { text: s.withDefault(s.string, "a"), list: s.withDefault(s.list(s.u16), [1]) }),
+        ),
+        option: s.withDefault(s.option(s.u8), undefined),
+        variants: s.enumOf("Variants", {
+          Some: s.u8,
+          None: null,
+          Ok: [s.u8, s.bool],
+          Vec: { String: s.string },
+        }),
+      }),
+  ),
   s.struct("Sent", {
     envelopes: s.list(s.struct("Envelope", { body: s.payload })),
     events: s.option(s.enumOf("Raw", { None: null, Some: s.payload })),
