@@ -150,16 +150,14 @@ function open(
       if (signal.aborted) transport.close();
       else resolve(Attachment.initiator(linkFrom(transport)));
     });
-    socket.addEventListener("close", ({ code, reason }: CloseEvent) => {
+    const failed = () => {
       signal.removeEventListener("abort", aborted);
       // Has no effect on a link that was open.
-      reject(
-        linkError(
-          `cannot connect to ${target.origin}${because(transport.error)} (${code}${reason && ` ${reason}`})`,
-          transport.error,
-        ),
-      );
-    });
+      reject(linkError(`cannot connect to ${target.origin}${because(transport.error)}`, transport.error));
+    };
+    // Either may be all that comes: Node 22 sends no close event when it could not connect.
+    socket.addEventListener("error", failed);
+    socket.addEventListener("close", failed);
   });
 }
 

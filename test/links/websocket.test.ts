@@ -1,4 +1,4 @@
-// WebSocket links: `ws` and undici (a WHATWG WebSocket) as clients of the server over `ws`.
+// WebSocket links: `ws`, undici and, where there is one, the runtime's own WebSocket as clients of the server over `ws`.
 import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
@@ -16,6 +16,8 @@ const clients: [string, WebSocketConstructor][] = [
   ["ws", WsWebSocket],
   ["undici", UndiciWebSocket],
 ];
+// Node 22 and later, Deno, Bun.
+if (globalThis.WebSocket) clients.push(["the global one", globalThis.WebSocket as WebSocketConstructor]);
 
 async function connected(WebSocket: WebSocketConstructor): Promise<Required<Ends>> {
   const listener = new Listener(webSocketServer({ host: "127.0.0.1", port: 0, path: "/links" }));
@@ -170,6 +172,17 @@ describe("webSocket()", () => {
     expect(error).toBeInstanceOf(ConduitError);
     expect(error).toMatchObject(linkFailure);
     expect(error.message).toContain(new URL(url).host);
+  });
+
+  test("rejects with CONDUIT_LINK when an error is all that a failed connection tells, as in Node 22", async () => {
+    class Terse extends UndiciWebSocket {
+      override addEventListener(type: string, listener: never): void {
+        if (type !== "close") super.addEventListener(type, listener);
+      }
+    }
+    const { listener, url } = await listen();
+    await listener.server.close();
+    expect(await failure(connect(url, Terse as WebSocketConstructor))).toMatchObject(linkFailure);
   });
 
   test.each(clients)(
