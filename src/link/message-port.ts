@@ -43,6 +43,9 @@ const KIND = "message-port";
 
 const info: LinkInfo = Object.freeze({ transport: KIND, encrypted: false });
 
+// Taken now, so that a test with a fake clock does not stop deliveries.
+const { setTimeout } = globalThis;
+
 /** The last message of a side that ends: not every port tells when the other one closes. */
 const END = null;
 
@@ -121,11 +124,17 @@ class PortTransport implements Transport {
   readonly #port: MessagePortLike & { start?(): void; ref?(): void; unref?(): void };
   readonly #inbox = new Inbox();
   #unref = false;
+  #started = false;
+  /** The port was closed before it was started. */
+  #closedEarly = false;
 
   constructor(port: MessagePortLike) {
     this.#port = port;
     // A port keeps its messages until it is started, but not that it was closed.
-    listenTo(port, "close", () => this.#inbox.closed(linkError("the other side of the port is gone")));
+    listenTo(port, "close", () => {
+      if (this.#started) this.#gone();
+      else this.#closedEarly = true;
+    });
     listenTo(port, "messageerror", (cause) => {
       this.#inbox.closed(linkError("a message could not be read here", cause));
     });
@@ -139,8 +148,15 @@ class PortTransport implements Transport {
       else
         this.#inbox.bytes(message instanceof ArrayBuffer ? new Uint8Array(message) : (message as Uint8Array));
     });
+    this.#started = true;
     this.#port.start?.();
+    // Where a close overtakes the messages that the port keeps, as in Bun, they come with the next task.
+    if (this.#closedEarly) setTimeout(() => this.#gone());
     if (this.#unref) this.#port.unref?.(); // a listener has made it count
+  }
+
+  #gone(): void {
+    this.#inbox.closed(linkError("the other side of the port is gone"));
   }
 
   /** The bytes are a copy of our own. */

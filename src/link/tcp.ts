@@ -133,20 +133,27 @@ function tcpLink(socket: net.Socket, keepaliveMs: number = LIMITS.keepaliveMs.de
 /** What a TCP or TLS socket knows of its peer. Read now: a closed socket has forgotten it. */
 export function socketInfo(socket: net.Socket): LinkInfo {
   const { remoteAddress, remotePort } = socket;
-  if (!(socket instanceof tls.TLSSocket))
+  if (!isTls(socket))
     return !socket.destroyed && socket.remoteFamily === undefined
       ? { transport: "unix", encrypted: false }
       : { transport: "tcp", encrypted: false, remoteAddress, remotePort };
-  const certificate = socket.getPeerCertificate();
+  const given = socket.getPeerCertificate?.();
+  // A peer without a certificate is reported as an empty object.
+  const peerCertificate = given && Object.keys(given).length > 0 ? given : undefined;
   return {
     transport: "tcp",
     encrypted: true,
     remoteAddress,
     remotePort,
-    authorized: socket.authorized,
-    // A peer without a certificate is reported as an empty object.
-    peerCertificate: certificate && Object.keys(certificate).length > 0 ? certificate : undefined,
+    // Deno calls a client authorized that was not asked for a certificate.
+    authorized: socket.authorized && peerCertificate !== undefined,
+    peerCertificate,
   };
+}
+
+/** By what it says, not by its class: the socket of an upgrade in Bun is no TLSSocket, and has no getPeerCertificate(). */
+function isTls(socket: net.Socket): socket is tls.TLSSocket {
+  return (socket as Partial<tls.TLSSocket>).encrypted === true;
 }
 
 function checkPort(port: number, min: number): void {
