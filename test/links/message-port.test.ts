@@ -83,9 +83,10 @@ describe("messagePort()", () => {
     );
     const reason = new Error("not any more");
     controller.abort(reason);
+    const closed = once(port2, "close");
     bring(port1);
     expect(await failure(attempt)).toBe(reason);
-    await once(port2, "close");
+    await closed;
   });
 
   test("leaves other messages of the target alone", async () => {

@@ -118,8 +118,14 @@ export function heldBytes(): number {
   return process.memoryUsage().arrayBuffers;
 }
 
-v8.setFlagsFromString("--expose-gc");
-const collectGarbage = vm.runInNewContext("gc") as () => void;
+const collectGarbage = garbageCollector();
+
+function garbageCollector(): () => void {
+  const { Bun } = globalThis as { Bun?: { gc(force: boolean): void } };
+  if (Bun) return () => Bun.gc(true);
+  v8.setFlagsFromString("--expose-gc");
+  return vm.runInNewContext("gc") as () => void;
+}
 
 // ------------------------------------------------------------------ sessions
 

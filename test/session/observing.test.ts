@@ -1,6 +1,9 @@
 // What can be seen of a conduit: status, events, stats, and whether it keeps the process alive.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { type Bytes, StableConduit, type Status } from "../../src/node.js";
@@ -252,15 +255,12 @@ describe("stats()", () => {
 describe("ref() and unref()", () => {
   /** Runs a module that may or may not exit by itself. */
   function run(body: string, port: number) {
-    const child = spawn(
-      process.execPath,
-      [
-        "--input-type=module",
-        "-e",
-        `import { connect, StableConduit, tcp } from ${JSON.stringify(built)};\nconst port = ${port};\n${body}`,
-      ],
-      { stdio: ["ignore", "pipe", "inherit"] },
-    );
+    const directory = mkdtempSync(join(tmpdir(), "conduit-"));
+    later(() => rmSync(directory, { recursive: true }));
+    const path = join(directory, "program.mjs");
+    const imports = `import { connect, StableConduit, tcp } from ${JSON.stringify(built)};`;
+    writeFileSync(path, `${imports}\nconst port = ${port};\n${body}`);
+    const child = spawn(process.execPath, [path], { stdio: ["ignore", "pipe", "inherit"] });
     later(() => child.kill("SIGKILL"));
     let output = "";
     child.stdout.on("data", (chunk) => {
