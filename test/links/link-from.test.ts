@@ -18,7 +18,7 @@ function portTransport(port: MessagePort): Transport {
     start(sink) {
       port.on("message", (bytes) => sink.bytes(bytes));
       port.on("close", () => sink.closed());
-      if (ended) sink.closed();
+      if (ended) setImmediate(() => sink.closed()); // in Bun before the messages that the port has kept
     },
     send: (bytes) => port.postMessage(bytes),
     close: () => port.close(),

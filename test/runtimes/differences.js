@@ -9,5 +9,73 @@
  * @property {RegExp[]} tests full names
  */
 
+/** They ask process.getActiveResourcesInfo() what keeps the process alive. That it may end is tested with processes as well. */
+const COUNTED = [
+  /^(tcp\.server|webSocketServer|sharedMemory|messagePort)\(\) unref\(\) .*lets the process end/,
+];
+
 /** @type {Difference[]} */
-export const DIFFERENCES = [];
+export const DIFFERENCES = [
+  {
+    runtime: "bun",
+    why: "what keeps a process alive cannot be counted, `process.getActiveResourcesInfo()` is always empty",
+    issue: "oven-sh/bun#24538",
+    tests: [
+      ...COUNTED,
+      /^abort\(\) a session that is aborted while the peer reads nothing gives its link up/,
+    ],
+  },
+  {
+    runtime: "bun",
+    why: "`assert.deepStrictEqual` takes equal maps for different ones when their keys are objects; the decoded values are right",
+    issue: "oven-sh/bun#28763",
+    tests: [
+      /^SEED=\d+ what is decoded is what was encoded$/,
+      /^SEED=\d+ bytes that nobody encoded are a value or CONDUIT_DECODE$/,
+    ],
+  },
+  {
+    runtime: "bun",
+    why: "a port is not told that the worker with its other end was terminated; keepalive finds out",
+    tests: [/^messagePort\(\) a worker that is terminated closes its links$/],
+  },
+  {
+    runtime: "bun",
+    why: "`https.createServer()` takes a certificate that is none; handshakes fail instead",
+    tests: [/^webSocketServer\(\) refuses a path that is none and a limit out of range/],
+  },
+  {
+    runtime: "deno",
+    why: "`process.getActiveResourcesInfo()` counts sockets that are unref'd, and no ports",
+    issue: "denoland/deno#35071",
+    tests: COUNTED,
+  },
+  {
+    runtime: "deno",
+    why: "a paused socket does not notice that the peer has ended; it does on resume, or when the peer lets go, after 2 s",
+    tests: [/ link that is ended tells a paused peer so, when there are no bytes before it$/],
+  },
+  {
+    runtime: "deno",
+    why: "a paused TLS socket goes on taking what the peer sends: only the window of the extended profile bounds it",
+    tests: [/^a TLS link holds the peer back while paused/],
+  },
+  {
+    runtime: "deno",
+    why: "a TLS socket does not report a write of no bytes; a session makes none",
+    tests: [/^a TLS link reports each write once, also those of no bytes$/],
+  },
+  {
+    runtime: "deno",
+    why: "`tls` and `https` take a certificate that is none; handshakes fail instead",
+    tests: [
+      /^tcp\(\) with TLS refuses options that cannot be used with CONDUIT_OPTIONS/,
+      /^webSocketServer\(\) refuses a path that is none and a limit out of range/,
+    ],
+  },
+  {
+    runtime: "deno",
+    why: "what a port has kept is lost when the other side closes before it is started; conduits start theirs at once",
+    tests: [/MessagePort.* link keeps a peer's last bytes and its end for start\(\)$/],
+  },
+];

@@ -1,0 +1,153 @@
+// Runs the tests under other versions of Node, under Bun and under Deno: npm run test:runtimes [-- [--quick] [--report] runtime …]
+// A runtime is an npm package with a version, such as node@24 or bun; each is fetched once, into node_modules/.cache/runtimes.
+// Under Node everything has to pass, under Bun and Deno the tests of the code and its links, but for test/runtimes/differences.js.
+// --quick runs the links and the pure parts only; --report writes the table in README.md, from all runtimes.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs, stripVTControlCharacters } from "node:util";
+import { DIFFERENCES } from "../test/runtimes/differences.js";
+import { verdictOf } from "../test/runtimes/verdict.js";
+
+const RUNTIMES = ["node@20.19.0", "node@22", "node@24", "bun", "deno"];
+const QUICK = ["test/codec", "test/links", "test/proto", "test/runtimes", "test/wasm"];
+/** The rest is about this package and its examples, which are programs for Node. */
+const PORTABLE = [...QUICK, "test/session", "test/sim"];
+
+/**
+ * How people write it, and what comes before a script's name.
+ * @type {Record<string, { title: string, prefix: string[] }>}
+ */
+const KINDS = {
+  node: { title: "Node", prefix: [] },
+  bun: { title: "Bun", prefix: ["--bun"] },
+  deno: { title: "Deno", prefix: ["run", "-A"] },
+};
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+const cache = join(root, "node_modules/.cache/runtimes");
+const vitest = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs");
+
+const { values, positionals } = parseArgs({
+  options: { quick: { type: "boolean", default: false }, report: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+if (values.report && (values.quick || positionals.length > 0)) {
+  console.error("--report is about all runtimes and all tests");
+  process.exit(2);
+}
+
+const scratch = mkdtempSync(join(tmpdir(), "runtimes-"));
+process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
+
+const results = (positionals.length > 0 ? positionals : RUNTIMES).map(test);
+const good = results.every(({ verdict }) => verdict.unexpected.length === 0);
+if (values.report && good) writeReport();
+process.exitCode = good ? 0 : 1;
+
+/**
+ * @typedef {object} Result
+ * @property {string} name
+ * @property {string} version
+ * @property {import("../test/runtimes/verdict.js").Verdict} verdict
+ */
+
+/**
+ * @param {string} spec
+ * @returns {Result}
+ */
+function test(spec) {
+  const [name] = spec.split("@");
+  if (!Object.hasOwn(KINDS, name)) throw new Error(`not a runtime: ${spec}`);
+  const { title, prefix } = KINDS[name];
+  const command = fetched(spec, name);
+  const version = versionOf(command);
+  const json = join(scratch, `${spec}.json`);
+  const suites = values.quick ? QUICK : name === "node" ? [] : PORTABLE;
+  const reporters = ["--reporter=dot", "--reporter=json", `--outputFile.json=${json}`];
+  // A test that a difference hangs should not cost a minute.
+  const patience = name === "node" ? [] : ["--testTimeout=30000"];
+  const run = spawnSync(
+    command,
+    [...prefix, vitest, "run", "--root", root, ...reporters, ...patience, ...suites],
+    {
+      encoding: "utf8",
+      maxBuffer: 2 ** 28,
+      timeout: 900_000,
+      env: { ...process.env, CI: "true", CONDUIT_RUNTIME: `${name} ${version}` },
+    },
+  );
+  if (!existsSync(json)) throw new Error(`${spec}: no report\n${run.stdout}\n${run.stderr}`);
+  const verdict = verdictOf(
+    JSON.parse(readFileSync(json, "utf8")),
+    DIFFERENCES.filter(({ runtime }) => runtime === name),
+  );
+  // Errors outside of tests are in no report.
+  const output = stripVTControlCharacters(run.stdout + run.stderr);
+  const errors = /^ *Errors +\d+ errors?/m.exec(output);
+  if (errors) verdict.unexpected.push(`outside of tests: ${errors[0].trim()}`);
+  const result = { name: title, version, verdict };
+  print(result);
+  return result;
+}
+
+/**
+ * The executable of a runtime's npm package.
+ * @param {string} spec
+ * @param {string} name
+ */
+function fetched(spec, name) {
+  const folder = join(cache, spec);
+  const command = join(folder, "node_modules/.bin", name);
+  if (!existsSync(command)) {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
+    const npm = ["install", "--no-audit", "--no-fund", "--loglevel=error", spec];
+    const { status } = spawnSync("npm", npm, { cwd: folder, stdio: "inherit" });
+    if (status !== 0 || !existsSync(command)) throw new Error(`npm could not install ${spec}`);
+  }
+  return command;
+}
+
+/** @param {string} command */
+function versionOf(command) {
+  const { stdout } = spawnSync(command, ["--version"], { encoding: "utf8" });
+  const version = /\d+\.\d+\.\d+/.exec(stdout)?.[0];
+  if (version === undefined) throw new Error(`${command} does not say its version: ${stdout}`);
+  return version;
+}
+
+/** @param {Result} result */
+function print({ name, version, verdict: { passed, differing, unexpected, gone } }) {
+  console.log(`${name} ${version}: ${passed} passed, ${sum(differing)} differ, ${unexpected.length} failed`);
+  for (const [{ why }, count] of differing) console.log(`  differs (${count}): ${why}`);
+  for (const { why } of gone) console.log(`  differs no more: ${why}`);
+  for (const failure of unexpected) console.log(`  FAILED ${failure}`);
+}
+
+/** @param {Map<unknown, number>} counts */
+function sum(counts) {
+  return [...counts.values()].reduce((sum, count) => sum + count, 0);
+}
+
+function writeReport() {
+  const path = join(root, "README.md");
+  const [begin, end] = ["<!-- runtimes: npm run test:runtimes -- --report -->", "<!-- /runtimes -->"];
+  const readme = readFileSync(path, "utf8");
+  const [from, to] = [readme.indexOf(begin), readme.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`README.md has no place for the table: ${begin} … ${end}`);
+  const rows = results.map(
+    ({ name, version, verdict }) =>
+      `| ${name} ${version} | ${verdict.passed} | ${sum(verdict.differing) || ""} |`,
+  );
+  const reasons = results.flatMap(({ name, verdict }) =>
+    [...verdict.differing].map(
+      ([{ why, issue }, count]) => `- ${name} (${count}): ${why}${issue ? ` (${issue})` : ""}.`,
+    ),
+  );
+  const table = ["| runtime | tests passed | differ |", "| --- | --- | --- |", ...rows, "", ...reasons];
+  writeFileSync(path, `${readme.slice(0, from)}${begin}\n${table.join("\n")}\n${readme.slice(to)}`);
+}
