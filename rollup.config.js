@@ -9,6 +9,7 @@ const entries = (extension) => ({
   node: `build/js/src/node${extension}`,
   ws: `build/js/src/ws${extension}`,
   schema: `build/js/src/schema${extension}`,
+  "stable-websocket": `build/js/src/stable-websocket${extension}`,
 });
 
 /** The entries that run in a page. */

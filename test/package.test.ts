@@ -8,7 +8,7 @@ const manifest = JSON.parse(readFileSync("package.json", "utf8"));
 
 it("every entry has JavaScript and types", () => {
   const { "./package.json": _, ...entries } = manifest.exports;
-  expect(Object.keys(entries)).toEqual([".", "./node", "./ws", "./schema"]);
+  expect(Object.keys(entries)).toEqual([".", "./node", "./ws", "./schema", "./stable-websocket"]);
   for (const { types, default: code } of Object.values<{ types: string; default: string }>(entries)) {
     expect(existsSync(types), types).toBe(true);
     expect(existsSync(code), code).toBe(true);
@@ -29,6 +29,7 @@ it.each([
   ["node.js", /^(\.\/|node:)/],
   ["ws.js", /^(\.\/|node:|ws$)/],
   ["schema.js", /^\.\//],
+  ["stable-websocket.js", /^\.\//],
   ["bin/stable-conduit-schema.js", /^(\.\.?\/|node:)/],
   ["bin/typescript-loader.js", /^node:/],
 ])("%s and what it loads import nothing but themselves and %s", (entry, allowed) => {

@@ -26,6 +26,8 @@ export interface LinkInfo {
    * A page of any site can open a WebSocket, and the browser adds your cookies: `authorize` has to compare.
    */
   readonly origin?: string;
+  /** WebSocket: the subprotocol that both sides agreed on. */
+  readonly protocol?: string;
   /** WebSocket, accepting side: path and query of the request. */
   readonly url?: string;
   /** WebSocket, accepting side: the request's headers (cookies, x-forwarded-for), names in lower case. */

@@ -12,6 +12,8 @@ import { Attachment, type LinkSource } from "./source.js";
 export interface WebSocketLike {
   binaryType: string;
   readonly bufferedAmount: number;
+  /** The subprotocol that the server chose; "" or absent = none. */
+  readonly protocol?: string;
   send(data: Uint8Array<ArrayBuffer>): void;
   close(code?: number): void;
   /** Closes without the handshake, which takes a peer that answers. `ws` has it; the others do it by themselves after a while. */
@@ -137,7 +139,14 @@ function open(
 ): Promise<Attachment> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
-    const info: LinkInfo = { transport: "websocket", encrypted: target.protocol === "wss:" };
+    const info: LinkInfo = {
+      transport: "websocket",
+      encrypted: target.protocol === "wss:",
+      // Read when the socket is open and becomes a link.
+      get protocol() {
+        return socket.protocol || undefined;
+      },
+    };
     const transport = new WebSocketTransport(construct(WebSocket, target.href, protocols), info);
     const { socket } = transport;
     const aborted = () => {

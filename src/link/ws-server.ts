@@ -44,6 +44,8 @@ export interface WebSocketAttachOptions extends Common {
 /** What this link uses of a WebSocket of the package `ws`. */
 export interface WsSocket {
   binaryType: string;
+  /** The subprotocol that was chosen; "" or absent = none. */
+  readonly protocol?: string;
   send(data: Uint8Array, done: (error?: Error | null) => void): void;
   close(code?: number): void;
   terminate(): void;
@@ -202,7 +204,8 @@ class WsTransport implements Transport {
   constructor(socket: WsSocket, request: http.IncomingMessage) {
     const { headers, url } = request;
     const known = socketInfo(request.socket);
-    this.info = { ...known, transport: "websocket", origin: headers.origin, url, headers };
+    const protocol = socket.protocol || undefined;
+    this.info = { ...known, transport: "websocket", origin: headers.origin, url, headers, protocol };
     this.#socket = socket;
     this.#request = request;
     request.socket.setKeepAlive(true, LIMITS.keepaliveMs.default); // finds half-open links [base.idle]

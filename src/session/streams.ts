@@ -1,6 +1,5 @@
 // A conduit's two directions as Web Streams. What one of them learns the other side of the pipe has to learn, too: an
 // abort reaches the conduit at once, and the session's end both streams, whether or not anybody reads or writes just then.
-import type { ConduitError } from "../errors.js";
 import { closedError } from "./sender.js";
 import type { StableConduit } from "./stable-conduit.js";
 
@@ -33,7 +32,9 @@ export function writableOf<S>(conduit: StableConduit<S, unknown>): WritableStrea
       const { signal } = controller;
       signal.addEventListener("abort", () => conduit.abort(signal.reason));
       // Does nothing to a stream that was closed, or is being closed with success.
-      conduit.closed.then((close) => controller.error(close.clean ? endedError() : close.error));
+      conduit.closed.then((close) =>
+        controller.error(close.clean ? closedError("the conduit is closed") : close.error),
+      );
     },
     async write(item) {
       await conduit.write(item);
@@ -41,8 +42,4 @@ export function writableOf<S>(conduit: StableConduit<S, unknown>): WritableStrea
     },
     close: () => conduit.end(),
   });
-}
-
-function endedError(): ConduitError {
-  return closedError("the conduit was closed while its writable stream was not");
 }
