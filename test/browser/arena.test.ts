@@ -1,11 +1,17 @@
 // examples/arena in a page: what it shows after cuts. ARENA_SCREENSHOT=1 npm run test:browser -- arena
 // takes the picture of its README anew.
 import { expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { ConduitSide } from "../../examples/arena/page/conduit-side.js";
 import { Program } from "../examples/program.js";
-import { openPage, type Page } from "./harness.js";
+import { later, openPage, type Page } from "./harness.js";
 
 /** The arena in a page, with what it must not do: load from elsewhere, or offend its own policy. */
-async function openArena(size: { width: number; height: number }): Promise<{ page: Page; wrong: string[] }> {
+async function openArena(size: { width: number; height: number }): Promise<{
+  server: Program;
+  page: Page;
+  wrong: string[];
+}> {
   const server = new Program("arena/server/server.js", ["0", "127.0.0.1"]);
   const [, origin] = await server.until(/(http:\/\/127\.0\.0\.1:\d+)\//);
   const page = await openPage("about:blank");
@@ -22,7 +28,7 @@ async function openArena(size: { width: number; height: number }): Promise<{ pag
   await page.setViewportSize(size);
   await page.goto(`${origin}/?name=You`);
   await linked(page);
-  return { page, wrong };
+  return { server, page, wrong };
 }
 
 const SIDES = ["#conduit", "#plain"];
@@ -102,4 +108,29 @@ test("the arena fits a phone", async () => {
     expect(height).toBeGreaterThanOrEqual(44);
   }
   expect(wrong).toEqual([]);
+});
+
+test("the arena in a page says when its session is over", async () => {
+  const { server, page } = await openArena({ width: 1280, height: 730 });
+  server.signal("SIGTERM");
+  expect(await server.ended).toBe(0);
+  const dialog = page.getByRole("dialog");
+  await dialog.waitFor();
+  expect(await dialog.textContent()).toMatch(/The arena has closed\..*Join again/s);
+  await linked(page, "no link");
+});
+
+test("a page that is loaded again leaves no ship behind", async () => {
+  const { page } = await openArena({ width: 1280, height: 730 });
+  const { host } = new URL(page.url());
+  const ann = new ConduitSide(`ws://${host}/conduit?page=the-page-of-ann-0`, "ann", { WebSocket });
+  later(() => ann.leave());
+  const ids = () => [...ann.world.ships.values()].flatMap(({ id, name }) => (name === "You" ? [id] : []));
+  await expect.poll(ids).toHaveLength(1);
+  const [before] = ids();
+  await page.reload();
+  await linked(page);
+  // At once: the server waits a minute for a page that has only lost its link.
+  await expect.poll(ids, { timeout: 20_000 }).not.toContain(before);
+  expect(ids()).toHaveLength(1);
 });

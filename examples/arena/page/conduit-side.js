@@ -33,6 +33,7 @@ export class ConduitSide extends Side {
     this.#conduit = conduit;
     /** How it ended: with the server, or because it was away for too long. */
     this.closed = conduit.closed;
+    this.closed.then(() => (this.connected = false));
   }
 
   /** @param {import("../shared/messages.js").Action} action arrives once, now or after the next resume */

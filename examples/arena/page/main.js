@@ -23,8 +23,10 @@ const server = location.origin.replace(/^http/, "ws");
 
 await init(); // old browsers of phones do not compile WebAssembly synchronously
 const conduit = new ConduitSide(`${server}/conduit?page=${page}`, name);
+conduit.closed.then(showEnd);
 await conduit.joined;
 const plain = new PlainSide(`${server}/plain?page=${page}`);
+conduit.closed.then(() => plain.leave());
 
 // ------------------------------------------------------------------ showing
 
@@ -115,18 +117,19 @@ function cut(offlineMs) {
 
 // ------------------------------------------------------------------ the end
 
-// Sessions survive links, not the server's process, and not a page that is gone.
-addEventListener("pagehide", leave);
-const close = await conduit.closed;
-plain.leave();
-removeEventListener("pagehide", leave);
-element("why").textContent = close.clean ? "The arena has closed." : close.error.message;
-element("again").addEventListener("click", () => location.reload());
-/** @type {HTMLDialogElement} */ (element("over")).showModal();
+// The page that is loaded next knows nothing of this world, so it joins anew. One that may be shown again keeps its session.
+addEventListener("pagehide", ({ persisted }) => {
+  if (!persisted) conduit.leave();
+});
 
-function leave() {
-  conduit.leave();
-  plain.leave();
+/**
+ * Sessions survive links; not the server's process, and no absence that is longer than the server waits.
+ * @param {Awaited<ConduitSide["closed"]>} close
+ */
+function showEnd(close) {
+  element("why").textContent = close.clean ? "The arena has closed." : close.error.message;
+  element("again").addEventListener("click", () => location.reload());
+  /** @type {HTMLDialogElement} */ (element("over")).showModal();
 }
 
 /** @param {string} id */

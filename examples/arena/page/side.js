@@ -59,7 +59,7 @@ export class Side {
         break;
       case "Pong":
         this.rttMs = performance.now() - message.at;
-        this.actions = message;
+        this.actions = { lost: message.lost, repeated: message.repeated };
         break;
     }
   }

@@ -19,6 +19,8 @@ import { World } from "./world.js";
 
 const MAX_PLAYERS = 64;
 const NAME_LENGTH = 12;
+/** Who takes a session and does not join loses it. */
+const JOIN_MS = 10_000;
 const MAX_OFFLINE_MS = 60_000;
 /** The largest message is a Welcome. What a player has not confirmed is at most replayBytes, and for graceMs without a link. */
 const LIMITS = { maxFrameBytes: 16_384, replayBytes: 262_144, receiveWindow: 65_536, graceMs: 60_000 };
@@ -51,7 +53,7 @@ const ticking = setInterval(() => {
 /** @param {import("./player.js").Conduit} conduit */
 async function serve(conduit) {
   const { page } = conduit.data;
-  const join = await conduit.recv().catch(() => undefined); // it may end before
+  const join = await conduit.recv({ timeoutMs: JOIN_MS }).catch(() => undefined);
   if (join?.type !== "Join" || players.has(page)) return conduit.abort("did not join");
   const ship = world.enter(join.name.slice(0, NAME_LENGTH) || "Nobody");
   const player = new Player(world, ship, conduit);
