@@ -7,16 +7,16 @@ let preparing: Promise<void> | null = null;
 
 /**
  * Prepares the WebAssembly of this thread (6 KB, nothing is loaded) without synchronous compilation. Needed only where a page's
- * main thread must not compile synchronously: Chromium until version 114, and WebViews of that age. Anywhere else the first conduit
+ * main thread must not compile synchronously: Chromium before about version 114, and WebViews of that age. Anywhere else the first conduit
  * does initSync() by itself. Each thread has its own; calling it again, or when a conduit is there already, costs nothing.
  *
  * Rejects with ConduitError CONDUIT_OPTIONS where WebAssembly is not allowed at all, such as under a
- * Content-Security-Policy without 'wasm-unsafe-eval', or when memory cannot be had; it may be called again then.
+ * Content-Security-Policy without 'wasm-unsafe-eval', and CONDUIT_MEMORY when there is no memory; it may be called again then.
  */
 export function init(): Promise<void> {
-  preparing ??= prepare().catch((cause) => {
+  preparing ??= prepare().catch((error) => {
     preparing = null;
-    throw refused(cause);
+    throw error;
   });
   return preparing;
 }
@@ -26,8 +26,11 @@ async function prepare(): Promise<void> {
   const build = bestBuild();
   const memory = new LinearMemory(build);
   // Of a module Chromium's old limit would forbid even the instance; from bytes to instance in one step is free of it.
-  const { instance } = await WebAssembly.instantiate(binaryOf(build), importsOf(memory.memory));
-  if (!hasCore()) provideCore(new Core(build, memory, exportsOf(instance)));
+  const compiled = WebAssembly.instantiate(binaryOf(build), importsOf(memory.memory));
+  const { instance } = await compiled.catch((cause) => {
+    throw refused(cause);
+  });
+  provideCore(new Core(build, memory, exportsOf(instance)));
 }
 
 /**

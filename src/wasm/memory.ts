@@ -5,6 +5,7 @@
 //
 // A region of 2^k bytes is aligned to 2^k; its buddy is the region at address ^ 2^k. Freed buddies merge.
 import { RESULT_BYTES } from "../../assembly/abi.js";
+import { ConduitError } from "../errors.js";
 import type { Bytes } from "../link/link.js";
 import type { Build } from "./instantiate.js";
 
@@ -30,9 +31,10 @@ export class LinearMemory {
   readonly #free: Set<number>[] = Array.from({ length: MAX_ORDER + 1 }, () => new Set());
   #used = 0;
 
+  /** @throws ConduitError CONDUIT_MEMORY when the engine gives none */
   constructor(build: Build) {
     this.shared = build === "shared";
-    this.memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAX_PAGES, shared: this.shared });
+    this.memory = newMemory(this.shared);
     this.u8 = new Uint8Array(this.memory.buffer);
     this.u32 = new Uint32Array(this.memory.buffer);
   }
@@ -135,6 +137,14 @@ export class LinearMemory {
     this.u8 = new Uint8Array(this.memory.buffer);
     this.u32 = new Uint32Array(this.memory.buffer);
     return true;
+  }
+}
+
+function newMemory(shared: boolean): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAX_PAGES, shared });
+  } catch (cause) {
+    throw new ConduitError("CONDUIT_MEMORY", "local", "there is no linear memory", { fatal: false, cause });
   }
 }
 

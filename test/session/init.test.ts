@@ -1,11 +1,11 @@
 // init() and initSync(): the WebAssembly of a thread before its first conduit. Where pages must not compile synchronously is
-// played here by a WebAssembly.Module that throws what Chromium threw until version 114; each test has modules of its own.
+// played here by a WebAssembly.Module that throws what Chromium threw before about version 114; each test has modules of its own.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 type Package = typeof import("../../src/index.js");
 type CoreModule = typeof import("../../src/wasm/core.js");
 
-const { Module, Instance } = WebAssembly;
+const { Module, Instance, Memory } = WebAssembly;
 let lib: Package;
 let threadCore: CoreModule["threadCore"];
 
@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 
 afterEach(() => {
-  Object.assign(WebAssembly, { Module, Instance });
+  Object.assign(WebAssembly, { Module, Instance, Memory });
   vi.unstubAllGlobals();
   vi.restoreAllMocks();
 });
@@ -48,7 +48,7 @@ test("where synchronous compilation is allowed, conduits need no init()", async 
   expect(await exchange()).toEqual([1, 2, 3]);
 });
 
-test("where it is not, the first conduit fails with CONDUIT_OPTIONS, which names init() and leaves nothing behind", async () => {
+test("where it is not, the first conduit fails with CONDUIT_OPTIONS, which names init()", async () => {
   forbidSynchronousCompilation();
   const source = lib.exhaustedSource();
   expect(() => lib.StableConduit.create(source)).toThrow(
@@ -114,6 +114,23 @@ test("init() that was refused rejects with CONDUIT_OPTIONS and may be called aga
   const cause = new WebAssembly.CompileError("blocked by CSP");
   vi.spyOn(WebAssembly, "instantiate").mockRejectedValueOnce(cause);
   await expect(lib.init()).rejects.toMatchObject({ code: "CONDUIT_OPTIONS", fatal: false, cause });
+  await lib.init();
+  expect(await exchange()).toEqual([1, 2, 3]);
+});
+
+test("where the engine gives no memory, conduits and init() fail with CONDUIT_MEMORY, until it does", async () => {
+  const cause = new RangeError("could not allocate memory");
+  const none = class {
+    constructor() {
+      throw cause;
+    }
+  };
+  Object.assign(WebAssembly, { Memory: none });
+  const noMemory = { code: "CONDUIT_MEMORY", blame: "local", fatal: false, cause };
+  expect(lib.initSync).toThrow(expect.objectContaining(noMemory));
+  await expect(lib.connect(lib.exhaustedSource())).rejects.toMatchObject(noMemory);
+  await expect(lib.init()).rejects.toMatchObject(noMemory);
+  Object.assign(WebAssembly, { Memory });
   await lib.init();
   expect(await exchange()).toEqual([1, 2, 3]);
 });
