@@ -299,6 +299,46 @@ const MUTANTS = {
     what: "the ring of a session that failed is copied to address 0",
     patches: [{ file: "assembly/ring.ts", from: "if (base != 0 && load", to: "if (load" }],
   },
+  "save-received": {
+    what: "a suspended session keeps what was received, not what was handed over [resume.suspend]",
+    patches: [
+      {
+        file: "src/proto/machine.ts",
+        from: "handedSeq: this.#field(RECV_HANDED),",
+        to: "handedSeq: this.#field(RECV_NEXT),",
+      },
+    ],
+  },
+  "save-unwritten": {
+    what: "a restored session takes its items for never written, so late acks are violations [resume.suspend]",
+    patches: [
+      {
+        file: "src/proto/machine.ts",
+        from: "written: (ring.writtenSeq - ring.ackedSeq) >>> 0,",
+        to: "written: 0,",
+      },
+    ],
+  },
+  "save-no-key": {
+    what: "a session that is suspended within its first handshake forgets the key that it was given [resume.suspend]",
+    patches: [
+      {
+        file: "src/proto/machine.ts",
+        from: "key: this.#key,",
+        to: "key: this.#everOpen ? this.#key : null,",
+      },
+    ],
+  },
+  "restore-with-acks": {
+    what: "restored base frames carry an ack, and do not fit the ring that they were in [resume.suspend]",
+    patches: [
+      {
+        file: "src/proto/machine.ts",
+        from: "const endSeq = (saved.ackedSeq",
+        to: "this.#setField(RECV_HANDED, saved.handedSeq);\n      const endSeq = (saved.ackedSeq",
+      },
+    ],
+  },
 };
 
 const root = resolve(dirname(new URL(import.meta.url).pathname), "..");

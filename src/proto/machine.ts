@@ -14,6 +14,7 @@
 //                                          open ──attached──> open        (takeover)
 //   any ──finished──> ended
 //
+// A suspended session leaves its machine without a word and goes on in another one (save, leave, restore).
 // An acceptor's link spends its greeting outside of the session (greeting.ts), so a link that fails there has no
 // effect here. That both directions have ended is a fact (`bothEnded`), not a state: links still come and go in it.
 import {
@@ -141,8 +142,9 @@ export interface SavedSession {
   /** Sending. */
   readonly ackedSeq: number;
   readonly anyAcked: boolean;
-  /** Not acknowledged, oldest first; the first `written` records, the end included, were written to some link. */
-  readonly items: readonly Bytes[];
+  /** Not acknowledged, oldest first, one behind another; the first `written` records, the end included, were written to some link. */
+  readonly items: Bytes;
+  readonly lengths: readonly number[];
   readonly written: number;
   /** This direction's end: not asked for; asked for and without seq; in the ring behind the items; acknowledged. */
   readonly end: "open" | "wanted" | "entered" | "acked";
@@ -940,6 +942,7 @@ export class Machine {
   /** Initiator: what another machine needs to go on with this session. No effect. */
   save(): SavedSession {
     const { ring } = this;
+    const { items } = ring.undelivered();
     const fin = this.#finSeq < 0 ? "wanted" : ring.length === 0 ? "acked" : "entered";
     return {
       profile: this.profile,
@@ -947,7 +950,8 @@ export class Machine {
       key: this.#key,
       ackedSeq: ring.ackedSeq,
       anyAcked: this.#anyAcked,
-      items: ring.undelivered().items,
+      items: concatenated(items),
+      lengths: items.map((item) => item.length),
       written: (ring.writtenSeq - ring.ackedSeq) >>> 0,
       end: this.#wantsFin ? fin : "open",
       handedSeq: this.#field(RECV_HANDED),
@@ -986,10 +990,11 @@ export class Machine {
       if (saved.opened) this.#setField(SEND_MAX_ITEM, this.#maxSend);
 
       this.#anyAcked = saved.anyAcked;
-      const endSeq = (saved.ackedSeq + saved.items.length) >>> 0;
+      const endSeq = (saved.ackedSeq + saved.lengths.length) >>> 0;
       this.ring.restore(
         saved.ackedSeq,
         saved.items,
+        saved.lengths,
         saved.end === "entered" ? finBody(endSeq) : null,
         saved.written,
       );
@@ -1398,6 +1403,16 @@ export class Machine {
   #setField(offset: number, value: number): void {
     this.#core.memory.u32[this.#word + (offset >>> 2)] = value;
   }
+}
+
+function concatenated(items: readonly Bytes[]): Bytes {
+  const all = new Uint8Array(items.reduce((sum, item) => sum + item.length, 0));
+  let at = 0;
+  for (const item of items) {
+    all.set(item, at);
+    at += item.length;
+  }
+  return all;
 }
 
 const NOTHING: Bytes = new Uint8Array(0);

@@ -275,13 +275,20 @@ export class ReplayRing {
   }
 
   /**
-   * A fresh ring goes on where a suspended one was: the items' seqs count from `ackedSeq`, the oldest `written` records
-   * were written to some link.
+   * A fresh ring goes on where a suspended one was: items lie one behind another, their seqs count from `ackedSeq`, and the
+   * oldest `written` records were written to some link.
    * @throws as reserve(); the ring is then fit for dispose() only.
    */
-  restore(ackedSeq: number, items: readonly Uint8Array[], control: Uint8Array | null, written: number): void {
+  restore(
+    ackedSeq: number,
+    items: Uint8Array,
+    lengths: readonly number[],
+    control: Uint8Array | null,
+    written: number,
+  ): void {
     for (const field of [RING_ACKED_SEQ, RING_SENT_SEQ, RING_HEAD_SEQ]) this.#setField(field, ackedSeq);
-    for (const item of items) this.push(item);
+    let at = 0;
+    for (const length of lengths) this.push(items.subarray(at, (at += length)));
     if (control && !this.pushControl(control)) throw replayFull(this.#limits.replayBytes);
     this.#setField(RING_WRITTEN_SEQ, ackedSeq + written);
   }

@@ -102,7 +102,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
    * link makes a new session each time: what keeps tabs apart is a lock, see persistent().
    *
    * `options` are those of the former conduit: the profile is the session's own, the schemas have to be the same,
-   * `maxFrameBytes` must not be smaller. A throw leaves the state as good as it was.
+   * `maxFrameBytes` must not be smaller; without a `connectTimeoutMs` a session that was open waits for its link. A throw leaves the state as good as it was.
    * @throws ConduitError CONDUIT_STATE for a state that is damaged, of another version, or used; CONDUIT_SCHEMA;
    *   CONDUIT_REPLAY_FULL or CONDUIT_MEMORY when its items do not fit; CONDUIT_OPTIONS.
    */

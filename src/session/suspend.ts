@@ -28,24 +28,14 @@ export interface SuspendedState {
 /** @throws ConduitError CONDUIT_STATE when the text would be longer than `maxStateBytes` */
 export function encodeState(state: SuspendedState, maxStateBytes: number): string {
   const { saved, ...names } = state;
-  const { key, items, ...rest } = saved;
-  let size = 0;
-  for (const item of items) size += item.length;
   // Found out before the text is made: it may be a hundred times too large.
-  if (base64Length(size) > maxStateBytes) throw tooLarge(maxStateBytes);
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const item of items) {
-    bytes.set(item, at);
-    at += item.length;
-  }
+  if (base64Length(saved.items.length) > maxStateBytes) throw tooLarge(maxStateBytes);
   const text = JSON.stringify({
     version: VERSION,
     ...names,
-    ...rest,
-    key: key && toBase64(key),
-    lengths: items.map((item) => item.length),
-    items: toBase64(bytes),
+    ...saved,
+    key: saved.key && toBase64(saved.key),
+    items: toBase64(saved.items),
   });
   if (text.length > maxStateBytes) throw tooLarge(maxStateBytes);
   return text;
@@ -65,7 +55,7 @@ export function decodeState(text: string, maxStateBytes: number): SuspendedState
     key,
     ackedSeq: fields.count("ackedSeq", SEQS - 1),
     anyAcked: fields.flag("anyAcked"),
-    items: fields.items(),
+    ...fields.items(),
     written: fields.count("written", SEQS - 1),
     end: fields.oneOf("end", ["open", "wanted", "entered", "acked"]),
     handedSeq: fields.count("handedSeq", SEQS - 1),
@@ -120,12 +110,12 @@ function nameOf({ session, nth }: SuspendedState): string {
 
 /** What each field allows and all of them together do not. */
 function checkConsistent(saved: SavedSession): void {
-  const { profile, opened, key, items, end, ackedSeq, handedSeq } = saved;
-  const records = items.length + (end === "entered" ? 1 : 0);
+  const { profile, opened, key, lengths, end, ackedSeq, handedSeq } = saved;
+  const records = lengths.length + (end === "entered" ? 1 : 0);
   const holds =
     saved.written <= records &&
     (opened ? key !== null : !saved.anyHanded && (end === "open" || end === "wanted")) &&
-    (end !== "acked" || items.length === 0) &&
+    (end !== "acked" || lengths.length === 0) &&
     (saved.anyAcked || end !== "acked") &&
     (saved.anyHanded || !saved.peerEnded) &&
     (profile === "extended" ||
@@ -187,18 +177,14 @@ class Fields {
     return fromBase64(name, this.text(name));
   }
 
-  items(): Bytes[] {
-    const bytes = this.bytes("items");
+  items(): { items: Bytes; lengths: number[] } {
+    const items = this.bytes("items");
     const lengths = this.value("lengths");
     if (!Array.isArray(lengths)) throw invalid("lengths");
-    let at = 0;
-    const items = lengths.map((given) => {
-      const length = checkCount("lengths", given, bytes.length - at);
-      at += length;
-      return bytes.subarray(at - length, at);
-    });
-    if (at !== bytes.length) throw invalid("lengths");
-    return items;
+    let left = items.length;
+    for (const length of lengths) left -= checkCount("lengths", length, left);
+    if (left !== 0) throw invalid("lengths");
+    return { items, lengths };
   }
 }
 

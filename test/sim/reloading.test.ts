@@ -8,7 +8,7 @@ seedsOf(
   {
     first: 0,
     step: 1,
-    runs: Number(process.env.SIM_SCHEDULES ?? 600),
+    runs: 300,
     run: (seed) => runSchedule(seed, "reloading"),
   },
 );
