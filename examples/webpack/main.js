@@ -1,7 +1,7 @@
 // The page: sends numbers as bytes, and checks that each comes back once and in order.
 import { connect, init, webSocket } from "stable-conduit";
 
-const COUNT = 100_000;
+const COUNT = 20_000;
 
 const status = /** @type {HTMLElement} */ (document.querySelector("[role=status]"));
 

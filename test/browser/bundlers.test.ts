@@ -47,7 +47,7 @@ test("Vite: pages chat in typed messages, under a policy that forbids code from 
   }
 });
 
-test("webpack: 100,000 items of a page come back, after init()", async () => {
+test("webpack: 20,000 items of a page come back, after init()", async () => {
   const page = await openPage(await startExample("webpack"));
-  await page.getByText("100000 of 100000 came back").waitFor();
+  await page.getByText("20000 of 20000 came back").waitFor();
 });
