@@ -27,7 +27,7 @@ async function startArena(): Promise<{ server: Program; origin: string }> {
 }
 
 /** In place of the random name that a page gives itself. */
-const pageOf = (name: string) => `the-page-of-${name}-0`;
+const pageOf = (name: string) => `the-page-called-${name.replace(/\W+/, "")}`;
 
 /** One who plays, as a page does it. */
 class Pilot {
@@ -169,6 +169,17 @@ test("a page that does not belong to the arena's origin, or takes another's name
     expect(close).toMatchObject({ clean: false, error: { code: "CONDUIT_UNAUTHORIZED" } });
   }
   expect(ann.conduit.connected).toBe(true);
+});
+
+test("names and lines that are too long are shortened, by characters", async () => {
+  const { origin } = await startArena();
+  const [ann, bob] = await Promise.all([
+    Pilot.join(origin, "ann"),
+    Pilot.join(origin, `x${"🦊".repeat(30)}`),
+  ]);
+  bob.say(`x${"🦊".repeat(200)}`);
+  await until(() => expect(ann.heard).toContain(`x${"🦊".repeat(79)}`));
+  expect(ann.conduit.world.lines.at(-1)?.by).toBe(`x${"🦊".repeat(11)}`);
 });
 
 test("the server answers with its own files only, under a strict policy, and with nothing from elsewhere", async () => {

@@ -67,10 +67,12 @@ for (const { canvas, picture } of shown) {
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 addEventListener("keydown", (event) => {
-  if (event.target instanceof HTMLInputElement || event.target instanceof HTMLButtonElement) return;
-  if (event.code === "Space" && !event.repeat) act({ type: "Pulse" });
-  if (event.code in ARROWS) held.add(event.code);
-  if (event.code === "Space" || event.code in ARROWS) event.preventDefault();
+  const { target, code, repeat } = event;
+  if (target instanceof HTMLInputElement) return;
+  if (code === "Space" && target instanceof HTMLButtonElement) return; // it presses the button
+  if (code === "Space" && !repeat) act({ type: "Pulse" });
+  if (code in ARROWS) held.add(code);
+  if (code === "Space" || code in ARROWS) event.preventDefault();
 });
 addEventListener("keyup", ({ code }) => held.delete(code));
 addEventListener("blur", () => held.clear());

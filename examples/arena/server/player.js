@@ -68,7 +68,7 @@ export class Player {
     switch (message.type) {
       case "Act":
         if (message.action.type === "Pulse") this.#world.pulse(this.ship);
-        else this.#world.say(this.ship, message.action.value.slice(0, TEXT_LENGTH));
+        else this.#world.say(this.ship, shortened(message.action.value, TEXT_LENGTH));
         break;
       case "Steer":
         this.ship.target = { x: Math.min(message.x, FIELD.width), y: Math.min(message.y, FIELD.height) };
@@ -78,4 +78,13 @@ export class Player {
         break;
     }
   }
+}
+
+/**
+ * By characters: half of one could not be encoded.
+ * @param {string} text
+ * @param {number} length
+ */
+export function shortened(text, length) {
+  return [...text].slice(0, length).join("");
 }

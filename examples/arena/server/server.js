@@ -12,7 +12,7 @@ import { ToPage, ToServer } from "../shared/messages.js";
 import { Bots } from "./bots.js";
 import { serveFile } from "./files.js";
 import { Networks } from "./networks.js";
-import { Player } from "./player.js";
+import { Player, shortened } from "./player.js";
 import { World } from "./world.js";
 
 /** @typedef {import("stable-conduit/node").AuthorizeRequest<import("../shared/messages.js").ToPage, import("../shared/messages.js").ToServer, { page: string }>} Request */
@@ -55,7 +55,7 @@ async function serve(conduit) {
   const { page } = conduit.data;
   const join = await conduit.recv({ timeoutMs: JOIN_MS }).catch(() => undefined);
   if (join?.type !== "Join" || players.has(page)) return conduit.abort("did not join");
-  const ship = world.enter(join.name.slice(0, NAME_LENGTH) || "Nobody");
+  const ship = world.enter(shortened(join.name, NAME_LENGTH) || "Nobody");
   const player = new Player(world, ship, conduit);
   player.send(welcome(ship));
   players.set(page, player); // from now on it gets the events
