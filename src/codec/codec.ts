@@ -29,7 +29,8 @@ export interface CodecOptions {
 /** Decodes values of one type, from messages of one version of it. Made by decoderOf(), and part of every codec. */
 export interface Decoder<T> {
   /**
-   * The value that the bytes from `start` to `end` are, nothing of which is a view of them. Throws CONDUIT_DECODE with
+   * The value that the bytes from `start` to `end` are, nothing of which is a view of them; strings of 13 to 64
+   * characters may share a text, so that one which is kept holds on to up to 256 bytes. Throws CONDUIT_DECODE with
    * path and offset, also when bytes are left over.
    */
   decode(bytes: Uint8Array, start?: number, end?: number): T;

@@ -15,6 +15,7 @@ import {
   type Scope,
 } from "./node.js";
 import type { EnumReading, FieldReading, FieldsReading, VariantReading } from "./reading.js";
+import { BORROWED_WINDOW_BYTES, OWNED_WINDOW_BYTES } from "./text.js";
 
 const HEAD = `
 const { wire, out, MALFORMED, ascii, readText, shareString, closeWindow } = runtime;
@@ -52,7 +53,7 @@ export class DecodeCode extends Code {
 return function decode(b, p, e) {
 const d = 0, w = viewOf(b);
 out.emptyLeft = ${this.#options.maxEmptyElements};
-${mode === "borrowed" ? "closeWindow();\n" : ""}${code}out.at = p;
+${mode === "skip" ? "" : "closeWindow();\n"}${code}out.at = p;
 return ${value};
 };`;
   }
@@ -192,19 +193,11 @@ if (${x} < 128) { p++; ${y} = ${small}; } else { ${y} = ${read}(b, p); p = out.a
     const head = `${this.#varint(n)}if (!(${n} <= e - p)) throw MALFORMED;\n`;
     if (mode === "skip") return { code: `${head}p += ${n};\n`, value: "undefined" };
     const x = this.fresh("x");
-    if (mode === "borrowed") {
-      const code = `${head}const ${x} = ${n} <= ${SHARED_FROM_BYTES} ? ascii(b, p, ${n}) ?? readText(b, p, ${n}) : shareString(b, p, ${n}, e);
+    const window = mode === "borrowed" ? BORROWED_WINDOW_BYTES : OWNED_WINDOW_BYTES;
+    const code = `${head}const ${x} = ${n} <= ${SHARED_FROM_BYTES} ? ascii(b, p, ${n}) ?? readText(b, p, ${n}) : shareString(b, p, ${n}, e, ${window});
 p += ${n};
 `;
-      return { code, value: x };
-    }
-    return {
-      code: `${head}let ${x} = ascii(b, p, ${n});
-if (${x} === null) ${x} = readText(b, p, ${n});
-p += ${n};
-`,
-      value: x,
-    };
+    return { code, value: x };
   }
 
   /** Read in full even when it is skipped: a char of two characters is wrong in either case. */

@@ -20,7 +20,7 @@ import { closeWindow, readText, shareString, varintBytes, writeString } from "./
 import * as wire from "./wire.js";
 
 /** ASCII of at most this many bytes is read by a function with a case for each length. */
-const ASCII_BYTES = 24;
+const ASCII_BYTES = 12;
 
 let allowed: boolean | undefined;
 
@@ -74,8 +74,8 @@ export function generator(options: CompilerOptions): Compiler {
 
 /**
  * Reads ASCII of up to ASCII_BYTES bytes with one call of String.fromCharCode, which the engine turns into a single
- * allocation: 16 ns for 8 bytes, 37 for 24. null: longer, or not ASCII. With 64 cases the function would be too large to
- * be optimised, and beyond 24 bytes readText() is as fast.
+ * allocation: 16 ns for 8 bytes. null: longer, or not ASCII. Beyond 12 bytes strings share a text (text.ts), which is faster,
+ * and which the engine would copy for shorter ones.
  */
 function asciiReader(): (source: Uint8Array, at: number, length: number) => string | null {
   const cases = Array.from({ length: ASCII_BYTES }, (_, i) => {

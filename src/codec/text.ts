@@ -18,10 +18,12 @@ const SHORT_CHARS = 42;
 const SHORT_BYTES = 12;
 /** Beyond, to find out first whether text is ASCII costs more than TextDecoder. */
 const LATIN1_BYTES = 256;
-/** Bytes of a message whose text is made at once when strings may share it. */
-const WINDOW_BYTES = 1024;
-/** Longer strings have their own text, so that a window serves several. */
-const WINDOW_STRING_BYTES = 256;
+/**
+ * Bytes of a message whose text is made at once, for the strings in it to share: what one of them that is kept holds on
+ * to. An order of 45 strings takes 1.25 us with the small window, 1.1 with the large one, 1.75 without.
+ */
+export const OWNED_WINDOW_BYTES = 256;
+export const BORROWED_WINDOW_BYTES = 1024;
 
 // ---- writing
 
@@ -187,13 +189,21 @@ export function closeWindow(): void {
   windowEnd = 0;
 }
 
-/** As readString(), for what is before `end`; the result may hold on to WINDOW_BYTES of the message's text. */
-export function shareString(source: Uint8Array, at: number, length: number, end: number): string {
-  if (length > WINDOW_STRING_BYTES || !isAscii(source, at, length)) return readText(source, at, length);
+/** As readString(), for what is before `end`; the result may hold on to `windowBytes` of the message's text. */
+export function shareString(
+  source: Uint8Array,
+  at: number,
+  length: number,
+  end: number,
+  windowBytes: number,
+): string {
+  // Longer strings have their own text, so that a window serves several.
+  if (length > windowBytes >>> 2 || !isAscii(source, at, length)) return readText(source, at, length);
   const behind = at + length;
   if (at < windowStart || behind > windowEnd) {
+    if (end - behind < length) return readText(source, at, length); // hardly another one follows
     windowStart = at;
-    windowEnd = Math.min(end, at + WINDOW_BYTES);
+    windowEnd = Math.min(end, at + windowBytes);
     if (buffers !== null) windowText = buffers.latin1Slice.call(source, windowStart, windowEnd);
     else {
       const bytes = source.subarray(windowStart, windowEnd);

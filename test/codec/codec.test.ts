@@ -1,4 +1,6 @@
 // What a codec promises beyond the vectors: precise errors, limits, one copy, nothing outside its part of the bytes.
+import v8 from "node:v8";
+import vm from "node:vm";
 import { describe, expect, expectTypeOf, it } from "vitest";
 import { type CodecOptions, codecOf } from "../../src/codec/codec.js";
 import { INTEGER_RANGES } from "../../src/codec/json-value.js";
@@ -43,6 +45,14 @@ function errorOf(action: () => unknown): ConduitError {
     return error as ConduitError;
   }
   throw new Error("nothing was thrown");
+}
+
+v8.setFlagsFromString("--expose-gc");
+const collectGarbage = vm.runInNewContext("gc") as () => void;
+
+function usedHeap(): number {
+  collectGarbage();
+  return process.memoryUsage().heapUsed;
 }
 
 function bytesOf(hex: string): Uint8Array {
@@ -368,6 +378,40 @@ describe.each([true, false])("generated code: %s", (generate) => {
         );
         expect(codec.encodeInto(new Uint8Array(encoded.length), 0, encoded.length - 1, text)).toBe(-1);
       }
+    });
+  });
+
+  describe("strings", () => {
+    const codec = make(s.list(s.string));
+
+    it("that share a text are themselves, whatever stands between them", () => {
+      const texts = Array.from(
+        { length: 400 },
+        (_, i) => (i % 7 === 3 ? "é" : "") + String.fromCharCode(97 + (i % 26)).repeat((i * 37) % 300),
+      );
+      const encoded = codec.encode(texts);
+      const shared = new Uint8Array(new SharedArrayBuffer(encoded.length));
+      shared.set(encoded);
+      for (const bytes of [encoded, shared]) {
+        expect(codec.decode(bytes)).toEqual(texts);
+        expect(codec.decodeBorrowed(bytes)).toEqual(texts);
+      }
+      // The text of one message is not taken for another's that lies at the same place.
+      const others = texts.map((text) => text.replaceAll("a", "A"));
+      encoded.set(codec.encode(others));
+      expect(codec.decode(encoded)).toEqual(others);
+      expect(codec.decodeBorrowed(encoded)).toEqual(others);
+    });
+
+    it("that are kept hold on to little of their message", () => {
+      const messages = 4_000;
+      const bytes = codec.encode(Array.from({ length: 500 }, (_, i) => `some text, the ${1_000 + i}th`));
+      const kept: string[] = [];
+      codec.decode(bytes);
+      const before = usedHeap();
+      for (let i = 0; i < messages; i++) kept.push(codec.decode(bytes)[i % 500]);
+      expect((usedHeap() - before) / messages).toBeLessThan(600);
+      expect(kept.length).toBe(messages);
     });
   });
 
