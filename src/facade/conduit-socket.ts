@@ -1,10 +1,10 @@
 // The WebSocket interface over a conduit, for either side: messages and the closing handshake are items (items.ts), so both
 // arrive once and in order whatever happens to links. What a WebSocket would lose, this one has told or delivered.
-import { ConduitError } from "../errors.js";
+import { ConduitError, optionsError } from "../errors.js";
 import { LIMITS } from "../limits.js";
 import type { Bytes } from "../link/link.js";
 import type { Batch } from "../session/batch.js";
-import type { Close } from "../session/options.js";
+import { type Close, checkMs } from "../session/options.js";
 import type { StableConduit } from "../session/stable-conduit.js";
 import { CloseEvent, Handlers, nextTask } from "./events.js";
 import {
@@ -42,7 +42,7 @@ const MAX_BUFFERED_BYTES = 67_108_864;
 /**
  * A conduit as a WebSocket: for accepted sessions whose other side is a StableWebSocket, and for any conduit whose two ends
  * both use this. The socket is the conduit's one consumer and its only sender from now on. Events come from the next task on.
- * @throws ConduitError CONDUIT_OPTIONS when the conduit has another consumer.
+ * @throws ConduitError CONDUIT_OPTIONS
  */
 export function webSocketOver(conduit: StableConduit, options: ConduitSocketOptions = {}): ConduitSocket {
   return new ConduitSocket(conduit, options);
@@ -87,10 +87,8 @@ export class ConduitSocket extends EventTarget implements WebSocket {
     this.conduit = conduit;
     this.#url = options.url ?? "";
     this.#protocol = options.protocol ?? "";
-    this.#closeTimeoutMs = options.closeTimeoutMs ?? LIMITS.closeTimeoutMs.default;
-    this.#outbox = new Outbox(conduit, options.maxBufferedBytes ?? MAX_BUFFERED_BYTES, (error) =>
-      this.#failToSend(error),
-    );
+    this.#closeTimeoutMs = checkMs("closeTimeoutMs", options.closeTimeoutMs, LIMITS.closeTimeoutMs.default);
+    this.#outbox = new Outbox(conduit, maxBufferedBytesOf(options), (error) => this.#failToSend(error));
     const { state } = conduit.status;
     this.#readyState = state === "connecting" ? CONNECTING : OPEN;
     if (this.#readyState === CONNECTING) conduit.opened.then(() => this.#open(chosen), ignore);
@@ -363,6 +361,12 @@ export class ConduitSocket extends EventTarget implements WebSocket {
   #showClose(wasClean: boolean, code: number, reason: string): void {
     this.dispatchEvent(new CloseEvent("close", { wasClean, code, reason }));
   }
+}
+
+/** @throws ConduitError CONDUIT_OPTIONS */
+export function maxBufferedBytesOf({ maxBufferedBytes = MAX_BUFFERED_BYTES }: ConduitSocketOptions): number {
+  if (typeof maxBufferedBytes === "number" && maxBufferedBytes >= 0) return maxBufferedBytes;
+  throw optionsError(`maxBufferedBytes must be a number of bytes, got ${maxBufferedBytes}`);
 }
 
 /** What a WebSocket would call the end of a session: 1006, unless somebody is to blame for it. */

@@ -3,7 +3,7 @@ import type { LinkSource } from "../link/source.js";
 import { type WebSocketConstructor, webSocket } from "../link/websocket.js";
 import type { ConnectOptions } from "../session/options.js";
 import { StableConduit } from "../session/stable-conduit.js";
-import { ConduitSocket, type ConduitSocketOptions } from "./conduit-socket.js";
+import { ConduitSocket, type ConduitSocketOptions, maxBufferedBytesOf } from "./conduit-socket.js";
 
 /** What connect() takes, but for what the facade decides itself. */
 export interface StableWebSocketOptions
@@ -27,6 +27,7 @@ export class StableWebSocket extends ConduitSocket {
    */
   constructor(url: string | URL, protocols: string | string[] = [], options: StableWebSocketOptions = {}) {
     const { WebSocket, maxBufferedBytes, ...session } = options;
+    maxBufferedBytesOf({ maxBufferedBytes }); // before there is a conduit that nobody would end
     const target = targetOf(url);
     const offered = checkedProtocols(protocols);
     const links = webSocket(target, { WebSocket, protocols: offered });
