@@ -59,7 +59,10 @@ const HINTS = {
  *
  * Sending is held back while 512 KiB are queued in the socket; no event tells when they have left, so a timer looks, only
  * then, every millisecond (in a hidden page each second, and whenever a message arrives). Receiving cannot be held back: in
- * the extended profile the window bounds it [ext.window], in the base profile nothing does. A text message ends the link.
+ * the extended profile the window bounds it [ext.window], in the base profile nothing does. A text message is a violation and ends the session.
+ *
+ * A message larger than the session's maxFrameBytes + 15 bytes is one, too [link.max], whatever records it has. A browser or undici
+ * tells a message's size when it is there, so such a peer costs its message's memory once; `ws` refuses above 256 MiB before that.
  *
  * How the peer's close code is told:
  *

@@ -58,7 +58,7 @@ export interface WsSocket {
  * Accepts WebSocket links with the package `ws` (a peer dependency), from a server made here or on a path of one of your own.
  * On a server of your own, requests for other paths are left to its other `upgrade` listeners, and answered with 404 when
  * there are none. Links that exist when close() is called go on. Text ends a link with 1003, a message that is too large with
- * 1009. Ring bytes go to the socket without a copy; websocket.ts tells how the peer's close code is told.
+ * 1009, and with the link its session, if it belongs to one. Ring bytes go to the socket without a copy; websocket.ts tells how the peer's close code is told.
  *
  * A page of any origin can connect, and its browser adds the cookies that it has for your host: let `authorize` compare
  * `link.origin`, or take nothing but `credentials` as a proof. Behind a proxy `remoteAddress` is the proxy's; `link.headers` has the rest.

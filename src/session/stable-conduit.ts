@@ -868,6 +868,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     const atLeastMs = this.#retryAfterMs;
     this.#retryAfterMs = 0;
     if (this.#reconnector) this.#reconnector.start(error, wanted, atLeastMs);
+    // What a link reports of its session's peer is a violation like any other; the peer is told when it comes back [error.fatal].
+    else if (error.code === "CONDUIT_PROTOCOL") this.#abortWith(error, AbortCode.violation);
     else this.#showConnecting(0, null, error);
   }
 

@@ -13,9 +13,10 @@ import {
   type ListenOptions,
   listen,
   type WebSocketConstructor,
+  type WebSocketLike,
   webSocket,
 } from "../../src/node.js";
-import { webSocketServer } from "../../src/ws.js";
+import { webSocketLink, webSocketServer } from "../../src/ws.js";
 import { seeds } from "../wasm/random.js";
 import {
   accepted,
@@ -234,6 +235,78 @@ describe("a conduit over WebSocket", () => {
       const error = await failure(client((server.address() as AddressInfo).port, WebSocket));
       expect(error).toMatchObject({ code: "CONDUIT_PROTOCOL", blame: "peer", rule: "link.message" });
       expect(links).toBe(1);
+    },
+  );
+
+  /** A session over one link, with the raw WebSockets of both ends: for what no conduit would send. */
+  async function rawSession(WebSocket: WebSocketConstructor, options: ConnectOptions = {}) {
+    const sockets = new WebSocketServer({ host: "127.0.0.1", port: 0 });
+    later(() => sockets.close());
+    await once(sockets, "listening");
+    const acceptor = await service({ maxFrameBytes: options.maxFrameBytes });
+    let far: WsWebSocket | undefined;
+    sockets.on("connection", (socket, request) => {
+      far = socket;
+      acceptor.accept(webSocketLink(socket, request));
+    });
+    let near: WebSocketLike | undefined;
+    const Captured = class extends (WebSocket as typeof WsWebSocket) {
+      constructor(url: string, protocols: string[]) {
+        super(url, protocols);
+        near = this as WebSocketLike;
+      }
+    };
+    const { port } = sockets.address() as AddressInfo;
+    const conduit = await client(port, Captured, options);
+    const server = await accepted(acceptor);
+    return { client: conduit, server, acceptor, near: near!, far: far!, port };
+  }
+
+  test.each(CLIENTS)(
+    "an initiator that sends text, or more than a message may be, ends the session on both sides at once: %s [error.fatal] [link.message] [link.max]",
+    async (_, WebSocket) => {
+      for (const [bad, rule] of [
+        ["hello", "link.message"],
+        [new Uint8Array(5_000), "link.max"],
+      ] as const) {
+        const { client, server, acceptor, near } = await rawSession(WebSocket, { maxFrameBytes: 1_000 });
+        near.send(bad as Bytes);
+        const { error } = await lost(server);
+        expect(error).toMatchObject({ code: "CONDUIT_PROTOCOL", blame: "peer", rule });
+        expect((await lost(client)).error).toMatchObject({ code: "CONDUIT_PROTOCOL", blame: "local" });
+        expect(acceptor.sessions.size).toBe(0);
+        expect(client.stats().links).toBe(1);
+      }
+    },
+  );
+
+  test("text on a link that belongs to no session yet ends that link only [link.message] [hello.bad]", async () => {
+    const { client, server, port } = await rawSession(WsWebSocket);
+    const stranger = new WsWebSocket(`ws://127.0.0.1:${port}/`);
+    await once(stranger, "open");
+    stranger.send("hello");
+    const [code] = await once(stranger, "close");
+    expect(code).toBe(1003);
+    client.send(bytes("still there"));
+    expect(await take(server, 1)).toEqual(["still there"]);
+    expect(client.stats().links).toBe(1);
+  });
+
+  test.each(CLIENTS)(
+    "a socket that cannot bound its messages brings one that is too large: the session ends, for any number of records in it: %s [link.max]",
+    async (_, WebSocket) => {
+      // A header that claims more, and whole records that are one message: PONGs, 13 bytes each, which a client takes.
+      const pongs = new Uint8Array(13 * 400);
+      for (let at = 0; at < pongs.length; at += 13) pongs.set([9, 0, 0, 0x80, 4], at);
+      for (const message of [new Uint8Array(5_000), pongs]) {
+        const { client, far } = await rawSession(WebSocket, { maxFrameBytes: 1_000 });
+        far.send(message);
+        expect((await lost(client)).error).toMatchObject({
+          code: "CONDUIT_PROTOCOL",
+          blame: "peer",
+          rule: "link.max",
+        });
+      }
     },
   );
 
