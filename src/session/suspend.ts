@@ -212,7 +212,9 @@ function fromBase64(name: string, text: string): Bytes {
   } catch (cause) {
     throw invalid(name, cause);
   }
-  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
 }
 
 function invalid(what: string, cause?: unknown): ConduitError {
