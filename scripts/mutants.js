@@ -319,26 +319,6 @@ const MUTANTS = {
       },
     ],
   },
-  "save-no-key": {
-    what: "a session that is suspended within its first handshake forgets the key that it was given [resume.suspend]",
-    patches: [
-      {
-        file: "src/proto/machine.ts",
-        from: "key: this.#key,",
-        to: "key: this.#everOpen ? this.#key : null,",
-      },
-    ],
-  },
-  "restore-with-acks": {
-    what: "restored base frames carry an ack, and do not fit the ring that they were in [resume.suspend]",
-    patches: [
-      {
-        file: "src/proto/machine.ts",
-        from: "const endSeq = (saved.ackedSeq",
-        to: "this.#setField(RECV_HANDED, saved.handedSeq);\n      const endSeq = (saved.ackedSeq",
-      },
-    ],
-  },
 };
 
 const root = resolve(dirname(new URL(import.meta.url).pathname), "..");

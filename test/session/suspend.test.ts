@@ -288,6 +288,18 @@ describe("a state is good for one restore()", () => {
   });
 });
 
+test("a full ring fits the ring that it was in, although acks were owed since: base [replay.bound]", async () => {
+  const limits = { profile: "base", replayBytes: 4_096, probeMs: 60_000 } as const;
+  const { client, server, proxy } = await session({ both: limits });
+  server.onItems = () => new Promise(() => {});
+  let sent = 0;
+  while (thrownBy(() => client.send(numbered(sent))) === null) sent++; // frames without an ack
+  server.send(bytes("from here on each would carry one"));
+  await client.recv();
+  const again = restore(proxy.port, client.suspend(), limits);
+  expect(again.stats().unackedItems).toBe(sent);
+});
+
 // ------------------------------------------------------------------ sizes, sides, types
 
 test("a state above maxStateBytes is refused, and the conduit goes on as if nothing had been", async () => {
