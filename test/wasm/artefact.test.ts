@@ -1,5 +1,6 @@
 // The binaries as they are shipped, not as they were meant: walked section by section.
 import { createHash } from "node:crypto";
+import { instantiateSync } from "@assemblyscript/loader";
 import { describe, expect, test } from "vitest";
 import { sha256 } from "../../src/wasm/binary.generated.js";
 import { binaryOf, instantiate } from "../../src/wasm/instantiate.js";
@@ -90,6 +91,15 @@ describe.each(BUILDS)("%s binary", (build) => {
     const exports = WebAssembly.Module.exports(new WebAssembly.Module(bytes));
     expect(exports.every(({ kind }) => kind === "function")).toBe(true);
     expect(exports.map(({ name }) => name).sort()).toEqual(EXPORTS);
+  });
+
+  test("is what AssemblyScript's own loader can use: a page does without it, 2 KB that two lines replace", () => {
+    const memory = new WebAssembly.Memory({ initial: 2, maximum: 32_768, shared: build === "shared" });
+    const { exports } = instantiateSync<Record<string, (value: number) => number>>(bytes, {
+      env: { memory },
+    });
+    expect(Object.keys(exports)).toEqual(expect.arrayContaining(EXPORTS));
+    expect(exports.varintSizeU32(300)).toBe(2);
   });
 
   test("does not write to the memory when it is instantiated", () => {
