@@ -9,7 +9,17 @@ import { parseArgs } from "node:util";
 import { machine, versions } from "./machine.js";
 import { toText } from "./tables.js";
 
-const SUITES = ["throughput", "websocket", "threads", "latency", "resume", "sessions", "core", "codec"];
+const SUITES = [
+  "throughput",
+  "websocket",
+  "threads",
+  "latency",
+  "resume",
+  "sessions",
+  "core",
+  "codec",
+  "browser",
+];
 const COMMANDS = ["report", "guard"];
 
 /**

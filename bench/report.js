@@ -7,7 +7,17 @@ import { toMarkdown } from "./tables.js";
 
 /** @typedef {import("./goals.js").Reports} Reports */
 
-const SUITES = ["throughput", "websocket", "threads", "latency", "resume", "sessions", "core", "codec"];
+const SUITES = [
+  "throughput",
+  "websocket",
+  "threads",
+  "latency",
+  "resume",
+  "sessions",
+  "core",
+  "codec",
+  "browser",
+];
 const RESULTS = new URL("results/", import.meta.url);
 /** Why goals were missed, written by hand. */
 const NOTES = new URL("notes.md", RESULTS);

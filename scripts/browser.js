@@ -1,16 +1,13 @@
 // Runs the tests that need a real browser: npm run test:browser [-- filter …]. It takes Debian's Chromium, or the one
 // that CHROMIUM names, and downloads nothing.
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { missing } from "../test/browser/chromium.js";
 
-const chromium = process.env.CHROMIUM ?? "/usr/bin/chromium";
-if (!existsSync(chromium)) {
-  console.error(
-    `test:browser needs Chromium, and there is none at ${chromium}: "apt-get install chromium", or set CHROMIUM to one.`,
-  );
+if (missing) {
+  console.error(`test:browser needs a browser: ${missing}.`);
   process.exit(1);
 }
 
@@ -20,6 +17,6 @@ const config = join(root, "test/browser/vitest.config.ts");
 const { status } = spawnSync(
   process.execPath,
   [vitest, "run", "--root", root, "--config", config, ...process.argv.slice(2)],
-  { stdio: "inherit", env: { ...process.env, CHROMIUM: chromium } },
+  { stdio: "inherit" },
 );
 process.exit(status ?? 1);

@@ -19,16 +19,13 @@
 // `page.evaluate(() => document.title)` does for a line or two, but a function of a test file cannot import there: vitest
 // rewrites `import`. Sites, pages and their context are closed after each test; an error that nobody caught in a page
 // fails its test.
-import { existsSync } from "node:fs";
 import { type Browser, type BrowserContext, type CDPSession, chromium, type Page } from "playwright";
 import { afterAll, afterEach, expect } from "vitest";
+import { CHROMIUM, missing } from "./chromium.js";
 import { type Site, type SiteOptions, startSite } from "./site.js";
 
 export type { Browser, BrowserContext, CDPSession, Page } from "playwright";
 export { blankPage, type Site, type SiteOptions } from "./site.js";
-
-/** Another one: CHROMIUM=/path/to/chrome npm run test:browser */
-export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 let launched: Promise<Browser> | undefined;
 const leftovers: (() => unknown)[] = [];
@@ -37,8 +34,7 @@ const uncaught: Error[] = [];
 
 /** This file's browser, started when it is first asked for. */
 export function browser(): Promise<Browser> {
-  if (!existsSync(CHROMIUM))
-    throw new Error(`there is no Chromium at ${CHROMIUM}: set CHROMIUM, or install it`);
+  if (missing) throw new Error(missing);
   launched ??= chromium.launch({
     executablePath: CHROMIUM,
     args: ["--enable-blink-features=ForceEagerMeasureMemory"],

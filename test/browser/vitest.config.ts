@@ -3,6 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+import { CHROMIUM } from "./chromium.js";
 
 const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 };
 
@@ -47,7 +48,7 @@ function inPage(name: string, isolated: boolean): TestProjectInlineConfiguration
         headless: true,
         screenshotFailures: false,
         provider: playwright({
-          launchOptions: { executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium" },
+          launchOptions: { executablePath: CHROMIUM },
         }),
         instances: [{ browser: "chromium" }],
       },

@@ -3,30 +3,27 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
-import type { AddressInfo } from "node:net";
 import { extname } from "node:path";
 
-export interface SiteOptions {
-  /** With COOP and COEP, so that pages have SharedArrayBuffer and the shared build. Default false: the plain build. */
-  isolated?: boolean;
-  /** Further headers of every answer, a Content-Security-Policy for example. */
-  headers?: Record<string, string>;
-  /** Pages of a test's own, by their path: they come before the project's files. */
-  pages?: Record<string, string>;
-}
+/**
+ * @typedef {object} SiteOptions
+ * @property {boolean} [isolated] with COOP and COEP, so that pages have SharedArrayBuffer and the shared build. Default false: the plain build.
+ * @property {Record<string, string>} [headers] further ones of every answer, a Content-Security-Policy for example
+ * @property {Record<string, string>} [pages] a test's own, by their path: they come before the project's files
+ */
 
-export interface Site {
-  /** For `webSocketServer({ server })`. */
-  readonly server: http.Server;
-  readonly port: number;
-  /** "http://127.0.0.1:PORT": a secure context, because it is loopback. */
-  readonly origin: string;
-  close(): Promise<void>;
-}
+/**
+ * @typedef {object} Site
+ * @property {http.Server} server for `webSocketServer({ server })`
+ * @property {number} port
+ * @property {string} origin "http://127.0.0.1:PORT": a secure context, because it is loopback
+ * @property {() => Promise<void>} close
+ */
 
 const ROOT = new URL("../../", import.meta.url);
 
-const TYPES: Record<string, string> = {
+/** @type {Record<string, string>} */
+const TYPES = {
   ".css": "text/css",
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript",
@@ -42,10 +39,15 @@ const ISOLATION = {
   "cross-origin-embedder-policy": "require-corp",
 };
 
-/** Serves until close(), which does not wait for anybody's connections. */
-export async function startSite({ isolated = false, headers, pages = {} }: SiteOptions = {}): Promise<Site> {
+/**
+ * Serves until close(), which does not wait for anybody's connections.
+ * @param {SiteOptions} [options]
+ * @returns {Promise<Site>}
+ */
+export async function startSite({ isolated = false, headers, pages } = {}) {
   const always = { ...(isolated ? ISOLATION : {}), ...headers };
-  const own: Record<string, string> = { "/": blankPage(), ...pages };
+  /** @type {Record<string, string>} */
+  const own = { "/": blankPage(), ...pages };
   const server = http.createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://localhost");
     try {
@@ -59,7 +61,7 @@ export async function startSite({ isolated = false, headers, pages = {} }: SiteO
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
   return {
     server,
     port,
@@ -74,10 +76,11 @@ export async function startSite({ isolated = false, headers, pages = {} }: SiteO
 }
 
 /** A page in which the package's own names can be imported: what is built, by its exports. */
-export function blankPage(): string {
+export function blankPage() {
   const { name, exports } = JSON.parse(readFileSync(new URL("package.json", ROOT), "utf8"));
-  const imports: Record<string, string> = {};
-  for (const [entry, target] of Object.entries<string | Record<string, string>>(exports)) {
+  /** @type {Record<string, string>} */
+  const imports = {};
+  for (const [entry, target] of Object.entries(exports)) {
     const file = typeof target === "string" ? target : (target.browser ?? target.default);
     imports[name + entry.slice(1)] = file.slice(1);
   }
