@@ -380,6 +380,17 @@ describe("duplex()", () => {
     expect(await Promise.all([client.closed, server.closed])).toEqual([{ clean: true }, { clean: true }]);
   });
 
+  test("for await over a stream that was written to, and not ended, aborts the session: what is cut short must not look whole", async () => {
+    const { client, server } = await session();
+    client.send(bytes("a"));
+    client.end();
+    const far = duplex(server);
+    far.write("the first half");
+    for await (const chunk of far) expect(String(chunk)).toBe("a");
+    expect((await lost(server)).error).toMatchObject({ code: "CONDUIT_ABORTED", blame: "local" });
+    expect((await lost(client)).error).toMatchObject({ code: "CONDUIT_ABORTED", blame: "peer" });
+  });
+
   test("leaving a for await early destroys the stream and so aborts the session, as Node's streams do", async () => {
     const { client, server } = await session();
     client.send(bytes("a"));
