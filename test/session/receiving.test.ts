@@ -561,7 +561,7 @@ describe("streams", () => {
     const writer = server.writable.getWriter();
     client.abort();
     expect(await read).toMatchObject({ code: "CONDUIT_ABORTED", blame: "peer" });
-    expect(await failure(writer.write(bytes("x")))).toMatchObject({ code: "CONDUIT_CLOSED" });
+    expect(await failure(writer.write(bytes("x")))).toMatchObject({ code: "CONDUIT_ABORTED", blame: "peer" });
   });
 });
 
