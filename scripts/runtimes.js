@@ -1,7 +1,7 @@
 // Runs the tests under other versions of Node, under Bun and under Deno: npm run test:runtimes [-- [--quick] [--report] runtime …]
 // A runtime is an npm package with a version, such as node@24 or bun; each is fetched once, into node_modules/.cache/runtimes.
 // Under Node everything has to pass, under Bun and Deno the tests of the code and its links, but for test/runtimes/differences.js.
-// --quick runs the links and the pure parts only; --report writes the table in README.md, from all runtimes.
+// --quick runs the links and the pure parts only. Complete runs are kept; --report writes the table in README.md from the last one of each.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -35,18 +35,22 @@ const { values, positionals } = parseArgs({
   options: { quick: { type: "boolean", default: false }, report: { type: "boolean", default: false } },
   allowPositionals: true,
 });
-if (values.report && (values.quick || positionals.length > 0)) {
-  console.error("--report is about all runtimes and all tests");
-  process.exit(2);
-}
-
 const scratch = mkdtempSync(join(tmpdir(), "runtimes-"));
 process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
 
-const results = (positionals.length > 0 ? positionals : RUNTIMES).map(test);
+const specs = values.report || positionals.length === 0 ? RUNTIMES : positionals;
+const results = specs.map((spec) => judged(spec, values.report ? kept(spec) : tested(spec)));
 const good = results.every(({ verdict }) => verdict.unexpected.length === 0);
 if (values.report && good) writeReport();
 process.exitCode = good ? 0 : 1;
+
+/**
+ * What one runtime made of the tests.
+ * @typedef {object} Run
+ * @property {string} version
+ * @property {string | undefined} errors outside of tests, which are in no report
+ * @property {import("../test/runtimes/verdict.js").Report} report
+ */
 
 /**
  * @typedef {object} Result
@@ -57,12 +61,10 @@ process.exitCode = good ? 0 : 1;
 
 /**
  * @param {string} spec
- * @returns {Result}
+ * @returns {Run}
  */
-function test(spec) {
-  const [name] = spec.split("@");
-  if (!Object.hasOwn(KINDS, name)) throw new Error(`not a runtime: ${spec}`);
-  const { title, prefix } = KINDS[name];
+function tested(spec) {
+  const name = nameOf(spec);
   const command = fetched(spec, name);
   const version = versionOf(command);
   const json = join(scratch, `${spec}.json`);
@@ -70,9 +72,9 @@ function test(spec) {
   const reporters = ["--reporter=dot", "--reporter=json", `--outputFile.json=${json}`];
   // A test that a difference hangs should not cost a minute.
   const patience = name === "node" ? [] : ["--testTimeout=30000"];
-  const run = spawnSync(
+  const { stdout, stderr } = spawnSync(
     command,
-    [...prefix, vitest, "run", "--root", root, ...reporters, ...patience, ...suites],
+    [...KINDS[name].prefix, vitest, "run", "--root", root, ...reporters, ...patience, ...suites],
     {
       encoding: "utf8",
       maxBuffer: 2 ** 28,
@@ -80,18 +82,49 @@ function test(spec) {
       env: { ...process.env, CI: "true", CONDUIT_RUNTIME: `${name} ${version}` },
     },
   );
-  if (!existsSync(json)) throw new Error(`${spec}: no report\n${run.stdout}\n${run.stderr}`);
+  if (!existsSync(json)) throw new Error(`${spec}: no report\n${stdout}\n${stderr}`);
+  const errors = /^ *(Errors +\d+ errors?)/m.exec(stripVTControlCharacters(stdout + stderr))?.[1];
+  const run = { version, errors, report: JSON.parse(readFileSync(json, "utf8")) };
+  if (!values.quick) writeFileSync(keptAt(spec), JSON.stringify(run));
+  return run;
+}
+
+/**
+ * @param {string} spec
+ * @returns {Run}
+ */
+function kept(spec) {
+  if (!existsSync(keptAt(spec))) throw new Error(`no run to report: npm run test:runtimes -- ${spec}`);
+  return JSON.parse(readFileSync(keptAt(spec), "utf8"));
+}
+
+/** @param {string} spec */
+function keptAt(spec) {
+  return join(cache, spec, "run.json");
+}
+
+/**
+ * @param {string} spec
+ * @param {Run} run
+ * @returns {Result}
+ */
+function judged(spec, { version, errors, report }) {
+  const name = nameOf(spec);
   const verdict = verdictOf(
-    JSON.parse(readFileSync(json, "utf8")),
+    report,
     DIFFERENCES.filter(({ runtime }) => runtime === name),
   );
-  // Errors outside of tests are in no report.
-  const output = stripVTControlCharacters(run.stdout + run.stderr);
-  const errors = /^ *Errors +\d+ errors?/m.exec(output);
-  if (errors) verdict.unexpected.push(`outside of tests: ${errors[0].trim()}`);
-  const result = { name: title, version, verdict };
+  if (errors) verdict.unexpected.push(`outside of tests: ${errors}`);
+  const result = { name: KINDS[name].title, version, verdict };
   print(result);
   return result;
+}
+
+/** @param {string} spec */
+function nameOf(spec) {
+  const [name] = spec.split("@");
+  if (!Object.hasOwn(KINDS, name)) throw new Error(`not a runtime: ${spec}`);
+  return name;
 }
 
 /**
