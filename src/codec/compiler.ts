@@ -32,22 +32,6 @@ export interface CompilerOptions {
   copy: ((target: Uint8Array, at: number, bytes: Uint8Array) => void) | undefined;
 }
 
-/** What a typed array has, whatever properties it was given: own ones may say anything. */
-export const bytesOf = {
-  length: getterOf("length"),
-  buffer: getterOf("buffer"),
-  byteOffset: getterOf("byteOffset"),
-};
-
-function getterOf(name: string): (this: Uint8Array) => never {
-  return Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)!.get as never;
-}
-
-/** A view of the same bytes with no properties of its own. */
-export function plainBytes(bytes: Uint8Array, length: number): Uint8Array {
-  return new Uint8Array(bytesOf.buffer.call(bytes), bytesOf.byteOffset.call(bytes), length);
-}
-
 /** Byte strings from here on go through the `copy` option: below, a call costs more than it saves. */
 export const COPY_FROM_BYTES = 256;
 

@@ -1,5 +1,6 @@
 // Writes values, step by step: one closure for each type.
-import { bytesOf, COPY_FROM_BYTES, type CompilerOptions, leastBytes, plainBytes } from "./compiler.js";
+import { bytesOf, plainBytes } from "../bytes-of.js";
+import { COPY_FROM_BYTES, type CompilerOptions, leastBytes } from "./compiler.js";
 import { describe, Failure } from "./failure.js";
 import {
   type EnumNode,

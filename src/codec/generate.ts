@@ -3,15 +3,14 @@
 //
 // Generated code finds out that something is wrong, never what: interpret.ts says that.
 
+import { bytesOf, plainBytes } from "../bytes-of.js";
 import { BoundCode } from "./bound-code.js";
 import {
   type Bound,
-  bytesOf,
   COPY_FROM_BYTES,
   type Compiler,
   type CompilerOptions,
   type Encode,
-  plainBytes,
   type Read,
 } from "./compiler.js";
 import { DecodeCode } from "./decode-code.js";

@@ -1,9 +1,9 @@
 // The compiler without generated code: a closure for each type. It serves pages whose Content-Security-Policy forbids
 // `new Function`, and it explains: its closures check step by step and know their path. So when generated code finds
 // that something is wrong, the same value or message goes through here to learn what it is and where.
+import { bytesOf } from "../bytes-of.js";
 import {
   type Bound,
-  bytesOf,
   type Compiler,
   type CompilerOptions,
   type Encode,

@@ -24,6 +24,7 @@ import {
   RING_WRITTEN_SEQ,
   SEND_MAX_ITEM,
 } from "../../assembly/abi.js";
+import { bytesOf } from "../bytes-of.js";
 import { ConduitError } from "../errors.js";
 import type { ResolvedLimits } from "../limits.js";
 import type { Bytes } from "../link/link.js";
@@ -156,9 +157,10 @@ export class ReplayRing {
 
   /** Copies one item in. @throws as reserve(). */
   push(item: Uint8Array): void {
-    const at = this.reserve(item.length);
+    const length = bytesOf.length.call(item);
+    const at = this.reserve(length);
     this.#core.copyIn(item, at);
-    this.commit(at, item.length);
+    this.commit(at, length);
   }
 
   /** Enters a control record that takes a seq (FIN). false = no room now. */

@@ -1,5 +1,6 @@
 // The sending half of a conduit: items into the replay ring, gathered writes, and everything that waits for room or
 // for acks. The fast path is send(); all the others come down to the same ring, in one order.
+import { bytesOf, plainBytes } from "../bytes-of.js";
 import { ConduitError, optionsError } from "../errors.js";
 import type { ResolvedLimits } from "../limits.js";
 import type { Bytes } from "../link/link.js";
@@ -17,6 +18,8 @@ const GATHER_BYTES = 65_536;
 const FRAME_OVERHEAD = 12;
 /** The ring fuller than this congests, whatever was written of it: acks do not keep up. */
 const CONGESTED_SHARE = 0.75;
+
+const { length: lengthOf } = bytesOf;
 
 /** StableConduit documents the methods that it passes on; here is how they work. */
 export class Sender<S> {
@@ -94,22 +97,26 @@ export class Sender<S> {
   // ------------------------------------------------------------------ accepting
 
   send(item: S): void {
+    let length: number;
     if (
       this.#direct &&
       item instanceof Uint8Array &&
+      ArrayBuffer.isView(item) &&
+      // What it says, which may be anything, and what it has: behind the first the engine reads the second without a call.
       item.length <= ENTER_BYTES_MAX &&
-      this.#core.enter(this.#block, item)
+      (length = lengthOf.call(item)) <= ENTER_BYTES_MAX &&
+      this.#core.enter(this.#block, item, length)
     ) {
       if (!this.#flushQueued) this.#queueFlush();
-      if ((this.#gathered += item.length + FRAME_OVERHEAD) >= this.#gatherLimit) this.#flush();
+      if ((this.#gathered += length + FRAME_OVERHEAD) >= this.#gatherLimit) this.#flush();
     } else {
       this.#sendSlowly(item);
     }
   }
 
-  sendBatch(bytes: Uint8Array, lengths: Uint32Array): number {
+  sendBatch(given: Uint8Array, lengths: Uint32Array): number {
     this.#checkSendable();
-    asBytes(bytes);
+    const bytes = plainBytes(asBytes(given));
     if (!(lengths instanceof Uint32Array)) throw optionsError("lengths must be a Uint32Array");
     const { maxItemBytes } = this.#machine;
     let sum = 0;
@@ -313,7 +320,7 @@ export class Sender<S> {
 
   #sendEncoded(bytes: Uint8Array): void {
     this.#ring.push(bytes);
-    this.#sentSome(bytes.length + FRAME_OVERHEAD);
+    this.#sentSome(lengthOf.call(bytes) + FRAME_OVERHEAD);
   }
 
   /** 0 = there is no room for so many bytes. */
@@ -332,7 +339,9 @@ export class Sender<S> {
     const encoder = this.#encoder;
     const { maxFrameBytes } = this.#limits;
     return (
-      encoder ? this.#exclusively(() => encoder.encode(item, maxFrameBytes)) : asBytes(item).slice()
+      encoder
+        ? this.#exclusively(() => encoder.encode(item, maxFrameBytes))
+        : plainBytes(asBytes(item)).slice()
     ) as Bytes;
   }
 
@@ -365,7 +374,7 @@ export class Sender<S> {
       if (error.code === "CONDUIT_MEMORY") this.#ring.whenMemoryReturned(this.#retryWrites);
       return false;
     }
-    this.#sentSome(bytes.length + FRAME_OVERHEAD);
+    this.#sentSome(lengthOf.call(bytes) + FRAME_OVERHEAD);
     return true;
   }
 
@@ -538,7 +547,7 @@ interface QueuedWrite extends Deferred<void> {
 }
 
 function asBytes(item: unknown): Uint8Array {
-  if (item instanceof Uint8Array) return item;
+  if (item instanceof Uint8Array && ArrayBuffer.isView(item)) return item;
   throw new ConduitError("CONDUIT_ENCODE", "local", "an item must be a Uint8Array", { fatal: false });
 }
 

@@ -1,6 +1,7 @@
 // The hot path's WebAssembly instance with its memory: one per thread, for all conduits of it.
 // Functions are fields, so that a call site is a plain call that the engine can inline.
 import { BLOCK_BYTES } from "../../assembly/abi.js";
+import { bytesOf } from "../bytes-of.js";
 import { type Build, bestBuild, type CoreExports, instantiate } from "./instantiate.js";
 import { LinearMemory } from "./memory.js";
 
@@ -15,6 +16,7 @@ export const TABLE_ENTRIES = 8_192;
 
 /** Found here, not through the prototypes for each item: that is a third of what a small copy costs. */
 const setBytes = Uint8Array.prototype.set;
+const { length: lengthOf, buffer: bufferOf, byteOffset: byteOffsetOf } = bytesOf;
 
 export class Core {
   readonly build: Build;
@@ -45,21 +47,23 @@ export class Core {
   // The engine copies from JavaScript into shared memory byte by byte when source and target differ in alignment,
   // eight times slower. So bytes go to `chunk` at their own alignment first, and from there by WASM.
 
-  /** Commits a frame with a copy of `item`, at most ENTER_BYTES_MAX long. false = refused, as frameEnter. */
-  enter(block: number, item: Uint8Array): boolean {
-    const { length } = item;
-    const staged = length < ALIGN_FROM_BYTES ? this.chunk : this.chunk + (item.byteOffset & 7);
+  /** Commits a frame with a copy of `item`, whose own length it is, at most ENTER_BYTES_MAX. false = refused, as frameEnter. */
+  enter(block: number, item: Uint8Array, length: number): boolean {
+    const staged = length < ALIGN_FROM_BYTES ? this.chunk : this.chunk + (byteOffsetOf.call(item) & 7);
     setBytes.call(this.memory.u8, item, staged);
     return this.frameEnter(block, staged, length) !== 0;
   }
 
   /** Copies `bytes` in, to the address `to`. */
   copyIn(bytes: Uint8Array, to: number): void {
-    const staged = this.chunk + (bytes.byteOffset & 7);
-    for (let at = 0; at < bytes.length; at += ENTER_BYTES_MAX) {
-      const piece = bytes.subarray(at, at + ENTER_BYTES_MAX);
-      this.memory.u8.set(piece, staged);
-      this.exports.copyBytes(to + at, staged, piece.length);
+    const length = lengthOf.call(bytes);
+    const from = byteOffsetOf.call(bytes);
+    const staged = this.chunk + (from & 7);
+    for (let at = 0; at < length; at += ENTER_BYTES_MAX) {
+      const size = Math.min(ENTER_BYTES_MAX, length - at);
+      const piece = size === length ? bytes : new Uint8Array(bufferOf.call(bytes), from + at, size);
+      setBytes.call(this.memory.u8, piece, staged);
+      this.exports.copyBytes(to + at, staged, size);
     }
   }
 

@@ -82,12 +82,46 @@ describe("send", () => {
 
   test("what is no Uint8Array throws CONDUIT_ENCODE", async () => {
     const { client } = await session();
-    for (const item of ["text", 7, null, undefined, new ArrayBuffer(3), [1, 2]] as never[]) {
+    const impostors = [
+      Object.create(Uint8Array.prototype),
+      new Proxy(new Uint8Array(3), {}),
+      Object.setPrototypeOf([1, 2], Uint8Array.prototype),
+    ];
+    for (const item of ["text", 7, null, undefined, new ArrayBuffer(3), [1, 2], ...impostors] as never[]) {
       expect(thrown(() => client.send(item))).toMatchObject({ code: "CONDUIT_ENCODE", blame: "local" });
       expect(thrown(() => client.sendVolatile(item))).toMatchObject({ code: "CONDUIT_ENCODE" });
       expect(await failure(client.write(item))).toMatchObject({ code: "CONDUIT_ENCODE" });
     }
     expect(client.stats().sentItems).toBe(0);
+  });
+
+  test("an item is the bytes that it has, whatever its properties say of them", async () => {
+    const { client, server } = await session();
+    const lies: PropertyDescriptorMap[] = [
+      { length: { value: 1 } },
+      { length: { value: 60_000 } },
+      { length: { value: Number.NaN } },
+      { length: { value: 1 }, byteLength: { value: 1 }, byteOffset: { value: 3 } },
+      { subarray: { value: () => new Uint8Array(65_000) }, slice: { value: () => new Uint8Array(3) } },
+      { constructor: { value: { [Symbol.species]: Uint32Array } } },
+    ];
+    const volatile: Bytes[] = [];
+    server.on("volatile", (item) => volatile.push(item));
+    for (const size of [10, 500, 5_000, 70_000, 200_000]) {
+      for (const lie of lies) {
+        const bytesThere = new Uint8Array(size).fill(7);
+        const item = Object.defineProperties(new Uint8Array(size).fill(7), lie);
+        client.send(item);
+        await client.write(item);
+        expect(client.sendBatch(item, Uint32Array.of(size))).toBe(1);
+        for (let way = 0; way < 3; way++) {
+          expect(Buffer.compare((await server.recv())!, bytesThere), `${size} ${Object.keys(lie)}`).toBe(0);
+        }
+        expect(client.sendVolatile(item)).toBe(true);
+        await until(() => volatile.length === 1);
+        expect(Buffer.compare(volatile.pop()!, bytesThere)).toBe(0);
+      }
+    }
   });
 
   test("a full ring throws CONDUIT_REPLAY_FULL; what was accepted arrives, and then there is room again [replay.bound]", async () => {
