@@ -34,7 +34,8 @@ export class Flight {
   /** @param inFlight bytes that are unacknowledged, these included */
   written(bytes: number, inFlight: number, now: number): void {
     this.#written += bytes;
-    if (this.#target > 0 || (this.#draining && inFlight > LEAST_FLIGHT_BYTES)) return;
+    // A record that is larger than the least is alone on the way when there is little.
+    if (this.#target > 0 || (this.#draining && inFlight > Math.max(LEAST_FLIGHT_BYTES, bytes))) return;
     this.#target = this.#written;
     this.#startedAt = now;
     this.#ackedAtStart = this.#written - inFlight;

@@ -10,30 +10,33 @@ class Path {
   now = 0;
   bytesPerMs: number;
   delayMs: number;
+  readonly #writeBytes: number; // a record of more than the limit goes alone
   #inFlight = 0;
   #free = 0; // when the bottleneck has passed everything on
   readonly #acks: { at: number; bytes: number }[] = [];
   deepest = 0;
   delivered = 0;
 
-  constructor(bytesPerMs: number, delayMs: number) {
+  constructor(bytesPerMs: number, delayMs: number, writeBytes = WRITE_BYTES) {
     this.bytesPerMs = bytesPerMs;
     this.delayMs = delayMs;
+    this.#writeBytes = writeBytes;
   }
 
   run(ms: number, offeredPerMs = Number.POSITIVE_INFINITY): void {
+    const size = this.#writeBytes;
     const end = this.now + ms;
     let offered = 0;
     while (this.now < end) {
       offered = Math.min(offered + offeredPerMs, 1e9);
-      while (offered >= WRITE_BYTES && this.#inFlight + WRITE_BYTES <= this.flight.limit) {
-        this.#inFlight += WRITE_BYTES;
-        offered -= WRITE_BYTES;
-        this.#free = Math.max(this.#free, this.now) + WRITE_BYTES / this.bytesPerMs;
-        this.#acks.push({ at: this.#free + this.delayMs, bytes: WRITE_BYTES });
-        this.flight.written(WRITE_BYTES, this.#inFlight, this.now);
+      while (offered >= size && (this.#inFlight === 0 || this.#inFlight + size <= this.flight.limit)) {
+        this.#inFlight += size;
+        offered -= size;
+        this.#free = Math.max(this.#free, this.now) + size / this.bytesPerMs;
+        this.#acks.push({ at: this.#free + this.delayMs, bytes: size });
+        this.flight.written(size, this.#inFlight, this.now);
       }
-      if (offered >= WRITE_BYTES) this.flight.limited = true;
+      if (offered >= size) this.flight.limited = true;
       this.deepest = Math.max(this.deepest, this.#inFlight);
       this.now += 0.25;
       while (this.#acks.length > 0 && this.#acks[0].at <= this.now) {
@@ -79,6 +82,14 @@ describe("what is on its way [ext.flight]", () => {
     const before = path.delivered;
     path.run(2_000);
     expect(path.delivered - before).toBeGreaterThan(0.8 * 250_000_000);
+  });
+
+  it("goes on filling a path with records that are larger than the least, however long", () => {
+    const path = new Path(125_000, 100, 4 * LEAST_FLIGHT_BYTES);
+    path.run(40_000); // the path has been measured again, several times
+    const before = path.delivered;
+    path.run(10_000);
+    expect(path.delivered - before).toBeGreaterThan(0.8 * 1_250_000_000);
   });
 
   it("keeps what it has learned of the path while the application offers little", () => {
