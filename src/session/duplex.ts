@@ -12,7 +12,7 @@ export interface DuplexOptions {
   allowHalfOpen?: boolean;
 }
 
-/** Bytes that are written become items of at most so many: what may be sent before the peer's limits are known. */
+/** Bytes that are written become items of at most so many, and of what both sides allow. */
 const MAX_ITEM_BYTES = 65_536;
 
 /**
@@ -75,7 +75,7 @@ class ConduitDuplex extends Duplex {
 
   override _write(chunk: unknown, _encoding: BufferEncoding, done: Done): void {
     this.#written = true;
-    this.#send(this.writableObjectMode ? [chunk] : pieces(chunk as Uint8Array)).then(
+    this.#send(this.writableObjectMode ? [chunk] : this.#pieces(chunk as Uint8Array)).then(
       () => done(),
       (error: ConduitError) => this.#fail(error, done),
     );
@@ -85,6 +85,14 @@ class ConduitDuplex extends Duplex {
     for (const item of items) {
       await this.#conduit.write(item);
       if (this.#conduit.congested) await this.#conduit.drained();
+    }
+  }
+
+  *#pieces(chunk: Uint8Array): Generator<Uint8Array> {
+    for (let at = 0; at < chunk.length; ) {
+      const end = at + Math.max(1, Math.min(MAX_ITEM_BYTES, this.#conduit.machine.maxItemBytes));
+      yield chunk.subarray(at, end);
+      at = end;
     }
   }
 
@@ -126,10 +134,6 @@ async function* byteChunks(conduit: StableConduit<unknown, unknown>): AsyncGener
     }
     yield chunk;
   }
-}
-
-function* pieces(chunk: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < chunk.length; at += MAX_ITEM_BYTES) yield chunk.subarray(at, at + MAX_ITEM_BYTES);
 }
 
 function nullItem(): ConduitError {

@@ -469,6 +469,18 @@ describe("duplex()", () => {
     expect(Buffer.concat(chunks).equals(large)).toBe(true);
   });
 
+  test("bytes are divided as the smaller of both sides needs it [link.max]", async () => {
+    const { client, server } = await session({ server: { maxFrameBytes: 1_000 } });
+    const sent = numbered(1, 100_000);
+    const stream = duplex(client);
+    stream.end(sent);
+    const parts: Uint8Array[] = [];
+    for await (const part of duplex(server, { allowHalfOpen: false })) parts.push(part);
+    expect(Buffer.compare(Buffer.concat(parts), sent)).toBe(0);
+    stream.resume();
+    await once(stream, "close");
+  });
+
   test("an end waits for no reader that never comes: destroy() ends it", async () => {
     const { client } = await session();
     const near = duplex(client);
