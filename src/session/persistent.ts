@@ -8,7 +8,7 @@
 import type { ConduitError } from "../errors.js";
 import type { Bytes } from "../link/link.js";
 import type { LinkSource } from "../link/source.js";
-import type { ConnectOptions } from "./options.js";
+import type { ConnectOptions, Status } from "./options.js";
 import { pageOf } from "./page-life.js";
 import { ignore } from "./promises.js";
 import { StableConduit } from "./stable-conduit.js";
@@ -54,17 +54,18 @@ export async function persistent<S = Uint8Array, R = Bytes>(
   const text = storage.getItem(key);
   let unlock: (() => void) | null = null;
   let conduit: StableConduit<S, R> | null = null;
+  let failure: ConduitError | null = null;
   if (text !== null) {
     try {
       unlock = await lockSession(sessionOf(text));
       storage.removeItem(key); // not earlier: a page that is left while it waits leaves the state to the next
       if (unlock) conduit = StableConduit.restore<S, R>(source, text, rest);
-      else onStateLost(null, text);
     } catch (error) {
       storage.removeItem(key);
       unlock?.();
-      onStateLost(error as ConduitError, text);
+      failure = error as ConduitError;
     }
+    if (!conduit) onStateLost(failure, text);
   }
   if (!conduit) {
     conduit = StableConduit.create<S, R>(source, rest);
@@ -82,22 +83,30 @@ function keepState<S, R>(
   option: PersistentOptions["pageLife"],
   unlock: () => void,
 ): void {
+  if (isOver(conduit)) return unlock(); // an aborted signal was given
   const window = pageOf(option || true);
   let over = false;
   let stored: string | null = null;
 
+  /** The state in the storage is this conduit's: nobody has taken it. */
+  const mine = () => stored !== null && storage.getItem(key) === stored;
   const leave = (forGood: boolean) => {
     const state = forGood ? conduit.suspend() : conduit.park();
-    storage.setItem(key, state);
+    try {
+      storage.setItem(key, state);
+    } catch (error) {
+      conduit.unpark(); // the storage is full: as a page that cannot be kept it goes on when it is back
+      throw error;
+    }
     stored = state;
     unlock(); // a page that holds a lock is kept out of the back/forward cache
   };
   const comeBack = async () => {
     if (stored === null) return;
-    const mine = storage.getItem(key) === stored;
+    const still = mine();
     stored = null;
-    if (mine) storage.removeItem(key);
-    const lock = mine ? await lockSession(conduit.session) : null;
+    if (still) storage.removeItem(key);
+    const lock = still ? await lockSession(conduit.session) : null;
     if (lock === null) return conduit.depart();
     unlock = lock;
     if (over || stored !== null)
@@ -111,9 +120,11 @@ function keepState<S, R>(
   };
   for (const type of ["pagehide", "pageshow"]) window?.addEventListener(type, handle);
   for (const type of ["freeze", "resume"]) window?.document.addEventListener(type, handle);
-  conduit.on("status", ({ state }) => {
-    if (state !== "closed" && state !== "suspended") return;
+  conduit.on("status", () => {
+    if (!isOver(conduit)) return;
     over = true;
+    // Ended while it was away: the next page must not go on with it.
+    if (conduit.status.state === "closed" && mine()) storage.removeItem(key);
     unlock();
     for (const type of ["pagehide", "pageshow"]) window?.removeEventListener(type, handle);
     for (const type of ["freeze", "resume"]) window?.document.removeEventListener(type, handle);
@@ -131,6 +142,13 @@ function lockSession(session: string): Promise<(() => void) | null> {
   });
 }
 
+function isOver({ status }: { status: Status }): boolean {
+  return status.state === "closed" || status.state === "suspended";
+}
+
 function reportLost(error: ConduitError | null): void {
-  if (error) reportError(error);
+  if (!error) return;
+  queueMicrotask(() => {
+    throw error;
+  });
 }
