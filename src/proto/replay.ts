@@ -289,6 +289,9 @@ export class ReplayRing {
     written: number,
   ): void {
     for (const field of [RING_ACKED_SEQ, RING_SENT_SEQ, RING_HEAD_SEQ]) this.#setField(field, ackedSeq);
+    // At once, with what it may need: growing on the way could ask for more than the bound, although all of it fits.
+    const need = items.length + (lengths.length + (control ? 1 : 0)) * MAX_OVERHEAD;
+    if (need > FIRST_REGION_BYTES) this.#resize(Math.min(need, this.#limits.replayBytes));
     let at = 0;
     for (const length of lengths) this.push(items.subarray(at, (at += length)));
     if (control && !this.pushControl(control)) throw replayFull(this.#limits.replayBytes);
@@ -329,14 +332,19 @@ export class ReplayRing {
 
   /** Makes room for a slot of `need` bytes, or throws. */
   #grow(need: number): void {
-    const { replayBytes, maxMemoryBytes } = this.#limits;
+    const { replayBytes } = this.#limits;
     const wanted = this.usedBytes + need;
     if (wanted > replayBytes) throw replayFull(replayBytes);
     let capacity = Math.max(FIRST_REGION_BYTES, this.capacityBytes * 2);
     while (capacity < wanted) capacity *= 2;
     capacity = Math.min(capacity, replayBytes);
     if (capacity <= this.capacityBytes) throw replayFull(replayBytes);
+    this.#resize(capacity);
+  }
 
+  /** A region of `capacity` bytes, more than it has, or throws. */
+  #resize(capacity: number): void {
+    const { maxMemoryBytes } = this.#limits;
     const { memory } = this.#core;
     const region = 2 ** Math.ceil(Math.log2(capacity));
     const more = region - this.#regionBytes;

@@ -270,8 +270,9 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     });
     const encoder = setup.schema.send?.messages.encoder(copyInto(core)) ?? null;
     this.#sender = new Sender<S>(core, this.#machine, this.#driver, this.#limits, encoder);
-    // The peer ended before: this consumer learns it, too, once there can be one.
-    if (this.#machine.peerEnded) queueMicrotask(() => this.#receiver.end(null));
+    // The peer ended before: this consumer learns it, too, once there can be one, also behind `await persistent()`.
+    if (this.#machine.peerEnded) setTimeout(() => this.#receiver.end(null), 0);
+    if (setup.restored) this.#driver.arm(); // both ends may be said: then it does not wait for ever [ext.fin]
   }
 
   /** For logs; never the resume key. The acceptor chooses it, the initiator takes it over with the first link (extended). */

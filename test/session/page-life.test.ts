@@ -24,6 +24,7 @@ import {
   take,
   text,
   thrown,
+  timeout,
   track,
   turn,
   until,
@@ -473,6 +474,100 @@ describe("persistent()", () => {
     expect((errors[0] as unknown as { code: string }).code).toBe("CONDUIT_STATE");
     page.tellDocument("resume");
     expect((await server.recv())?.length).toBe(5_000);
+  });
+});
+
+describe("persistent() without luck", () => {
+  test("a page whose storage is full goes on when it is back", async () => {
+    const acceptor = await service();
+    const page = new FakePage();
+    const storage = new FakeStorage();
+    storage.setItem = () => {
+      throw new DOMException("full", "QuotaExceededError");
+    };
+    const conduit = track(
+      await persistent<Uint8Array, Bytes>(sourceFor(portOf(acceptor)), "full", { storage, pageLife: page }),
+    );
+    await conduit.opened;
+    const server = await accepted(acceptor);
+    const errors: Error[] = [];
+    const note = (error: Error) => errors.push(error);
+    process.on("uncaughtException", note); // what a listener throws
+    try {
+      conduit.send(bytes("kept"));
+      page.tellDocument("freeze");
+      await until(() => errors.length === 1);
+    } finally {
+      process.off("uncaughtException", note);
+    }
+    expect(errors[0].name).toBe("QuotaExceededError");
+    page.tellDocument("resume");
+    expect(await take(server, 1)).toEqual(["kept"]);
+  });
+
+  test("a conduit that is over before it began leaves no listener and holds no lock", async () => {
+    const locks = new FakeLocks();
+    vi.stubGlobal("navigator", { locks });
+    try {
+      const page = new FakePage();
+      const signal = AbortSignal.abort();
+      const options = { storage: new FakeStorage(), pageLife: page, signal };
+      const conduit = await persistent(new NoNetwork(), "never", options);
+      expect(conduit.status.state).toBe("closed");
+      await turn();
+      expect([page.allListeners, locks.held.size]).toEqual([0, 0]);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+
+  test("a conduit that is aborted while its page goes into the cache leaves no state to the next", async () => {
+    const page = new FakePage();
+    const storage = new FakeStorage();
+    const conduit = await persistent(new NoNetwork(), "aborted", { storage, pageLife: page });
+    page.tell("pagehide", true);
+    expect(storage.items.size).toBe(1);
+    conduit.abort();
+    expect([storage.items.size, page.allListeners]).toEqual([0, 0]);
+  });
+
+  test("the peer's end, read before the page was loaded again, is told to who listens then", async () => {
+    const acceptor = await service({ allowHalfOpen: true });
+    const source = sourceFor(portOf(acceptor));
+    const storage = new FakeStorage();
+    const load = async (pageLife: FakePage) =>
+      track(await persistent<Uint8Array, Bytes>(source, "ended", { storage, pageLife, allowHalfOpen: true }));
+    const page = new FakePage();
+    const conduit = await load(page);
+    const server = await accepted(acceptor);
+    await Promise.all([server.end(), conduit.recv()]);
+    page.tell("pagehide");
+    const again = await load(new FakePage());
+    const ended = new Promise<void>((resolve) => again.on("end", resolve));
+    await timeout(ended, 5_000, "end");
+    await again.close();
+  });
+
+  test("whoever is told of a lost state is told once, also when that throws", async () => {
+    const locks = new FakeLocks();
+    locks.held.add("stable-conduit elsewhere");
+    vi.stubGlobal("navigator", { locks });
+    try {
+      const state = '{"session":"elsewhere"}';
+      const told: unknown[] = [];
+      const options = {
+        storage: new FakeStorage([["stable-conduit told", state]]),
+        pageLife: new FakePage(),
+        onStateLost: (...lost: unknown[]) => {
+          told.push(lost);
+          throw new Error("not today");
+        },
+      };
+      const error = await failure(persistent(new NoNetwork(), "told", options));
+      expect([error.message, told]).toEqual(["not today", [[null, state]]]);
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 });
 

@@ -22,6 +22,7 @@ import {
   take,
   text,
   thrown,
+  timeout,
   track,
   turn,
   until,
@@ -225,6 +226,15 @@ describe("the ends of a suspended session", () => {
     expect(await server.closed).toEqual({ clean: true });
   });
 
+  test("both ends, and an acceptor that never comes back: the session ends by itself after graceMs [ext.fin]", async () => {
+    const { client, server } = await session({ both: { allowHalfOpen: true } });
+    await Promise.all([client.end(), server.recv()]);
+    const both = { handedSeq: 1, anyHanded: true, peerEnded: true, peerGraceMs: 20 };
+    const source = { nextLink: () => new Promise<never>(() => {}) };
+    const again = track(StableConduit.restore<Uint8Array, Bytes>(source, altered(client.suspend(), both)));
+    expect(await timeout(again.closed, 5_000, "closed")).toEqual({ clean: true });
+  });
+
   test("a peer's end that was read is there for the consumer of the next conduit", async () => {
     const { client, server, proxy } = await session({ both: { allowHalfOpen: true } });
     await Promise.all([server.end(), client.recv()]);
@@ -298,6 +308,18 @@ test("a full ring fits the ring that it was in, although acks were owed since: b
   await client.recv();
   const again = restore(proxy.port, client.suspend(), limits);
   expect(again.stats().unackedItems).toBe(sent);
+});
+
+test("a full ring fits the ring that it was in, also with items of half its size [replay.bound]", async () => {
+  const limits = { replayBytes: 4_096, maxFrameBytes: 2_048 };
+  const { client, server, proxy } = await session({ both: limits });
+  const there = new Counter().attach(server);
+  for (let n = 0; n < 2; n++) client.send(numbered(n, 2_000));
+  await client.delivered(); // the ring has grown to its bound
+  client.send(numbered(2, 2_029));
+  client.send(numbered(3, 2_045));
+  restore(proxy.port, client.suspend(), limits);
+  await until(() => there.next === 4);
 });
 
 // ------------------------------------------------------------------ sizes, sides, types
