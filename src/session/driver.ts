@@ -110,9 +110,9 @@ export class Driver {
     this.#run();
   }
 
-  /** Gives the current link up now; what was on its way is sent again on the next one. */
-  dropLink(error: ConduitError): void {
-    if (this.#line) this.#down(this.#line, error);
+  /** Gives the current link up now; what was on its way is sent again on the next one. `wanted`: see onLinkDown. */
+  dropLink(error: ConduitError, wanted = false): void {
+    if (this.#line) this.#down(this.#line, error, wanted);
     this.#run();
   }
 
@@ -131,9 +131,9 @@ export class Driver {
     return this.#line;
   }
 
-  #down(line: Line, error: ConduitError): void {
+  #down(line: Line, error: ConduitError, wanted = false): void {
     line.link.destroy();
-    this.#lost(error, line.parting !== null);
+    this.#lost(error, wanted || line.parting !== null);
   }
 
   #lost(error: ConduitError, wanted: boolean): void {

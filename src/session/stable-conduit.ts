@@ -708,7 +708,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #hold(reason: string): void {
     const error = linkError("the page is frozen");
     this.#reconnector!.hold(reason, error);
-    this.#driver.dropLink(error);
+    this.#driver.dropLink(error, true);
   }
 
   /** Somebody looks at the page again, or it has a network again. */

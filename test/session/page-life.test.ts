@@ -244,6 +244,14 @@ describe("a page that is frozen", () => {
     expect(links).toEqual(["down", "up"]);
   });
 
+  test("does not ask shouldRetry: the link was given up here", async () => {
+    const page = new FakePage();
+    const { client } = await onPage(page, { retry: { shouldRetry: () => false } });
+    page.tellDocument("freeze");
+    page.tellDocument("resume");
+    await until(() => client.stats().links === 2);
+  });
+
   test("is frozen once, however often it is said, and one that only goes away keeps its link", async () => {
     const page = new FakePage();
     const { client } = await onPage(page, { retry: { baseMs: 1, capMs: 1 } });
