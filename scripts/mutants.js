@@ -1,6 +1,7 @@
 // Breaks the protocol core in known ways, one at a time, in a copy, and demands that the simulation notices, or
 // for what needs too rare a schedule the tests of single rules.
 // A mutant that survives says that the tests prove less than they seem to: npm run test:mutants [-- name …]
+// With --check nothing runs: it is only seen whether each mutant can still be made of the code as it is.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -290,8 +291,8 @@ const MUTANTS = {
     patches: [
       {
         file: "src/proto/machine.ts",
-        from: "(this.peer.receiveWindow ?? SEQS - 1)",
-        to: "SEQS - 1",
+        from: "Math.min(this.peer.receiveWindow ?? SEQS - 1, flight.limit)",
+        to: "flight.limit",
       },
     ],
   },
@@ -322,6 +323,10 @@ const MUTANTS = {
 };
 
 const root = resolve(dirname(new URL(import.meta.url).pathname), "..");
+for (const { patches } of Object.values(MUTANTS))
+  for (const { file, from } of patches) find(root, file, from);
+if (process.argv[2] === "--check") process.exit();
+
 const asked = process.argv.slice(2);
 const names = asked.length > 0 ? asked : Object.keys(MUTANTS);
 let survivors = 0;
@@ -365,14 +370,24 @@ function run(patches) {
  * @param {Patch} patch
  */
 function apply(folder, { file, from, to }) {
-  const path = join(folder, file);
-  const text = readFileSync(path, "utf8");
-  const count = text.split(from).length - 1;
-  if (count !== 1) throw new Error(`${file} contains the text to patch ${count} times:\n${from}`);
+  const text = find(folder, file, from);
   writeFileSync(
-    path,
+    join(folder, file),
     text.replace(from, () => to),
   );
+}
+
+/**
+ * The text of a file, in which what is to be patched has to be, once.
+ * @param {string} folder
+ * @param {string} file
+ * @param {string} from
+ */
+function find(folder, file, from) {
+  const text = readFileSync(join(folder, file), "utf8");
+  const count = text.split(from).length - 1;
+  if (count !== 1) throw new Error(`${file} contains the text to patch ${count} times:\n${from}`);
+  return text;
 }
 
 /**
