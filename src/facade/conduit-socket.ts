@@ -5,6 +5,7 @@ import { LIMITS } from "../limits.js";
 import type { Bytes } from "../link/link.js";
 import type { Batch } from "../session/batch.js";
 import { type Close, checkMs } from "../session/options.js";
+import { ignore, watchWait } from "../session/promises.js";
 import type { StableConduit } from "../session/stable-conduit.js";
 import { CloseEvent, Handlers, nextTask } from "./events.js";
 import {
@@ -13,6 +14,7 @@ import {
   isSendable,
   MAX_REASON_BYTES,
   type Message,
+  messageBytes,
   readItem,
   textItem,
 } from "./items.js";
@@ -24,7 +26,7 @@ const CLOSING = 2;
 const CLOSED = 3;
 
 export interface ConduitSocketOptions {
-  /** What `url` says, and the origin of its messages. Default "". */
+  /** What `url` says; its messages have the origin of it, if it is absolute. Default "". */
   url?: string;
   /** What `protocol` says. Default "". */
   protocol?: string;
@@ -33,7 +35,7 @@ export interface ConduitSocketOptions {
    * fails, as the standard has it. Default 67 108 864.
    */
   maxBufferedBytes?: number;
-  /** How long close() and the peer's answer may take, links being down included. Milliseconds, default 10 000. */
+  /** How long close() and the peer's answer may take, links being down included. Milliseconds, default 10 000; Infinity = never mind. */
   closeTimeoutMs?: number;
 }
 
@@ -61,6 +63,7 @@ export class ConduitSocket extends EventTarget implements WebSocket {
   readonly conduit: StableConduit;
 
   readonly #url: string;
+  readonly #origin: string;
   #protocol: string;
   readonly #closeTimeoutMs: number;
   readonly #outbox: Outbox;
@@ -76,7 +79,7 @@ export class ConduitSocket extends EventTarget implements WebSocket {
   #closed: { code: number | null; reason: string } | null = null;
   /** Why this side has failed the connection, and the code that says so. */
   #failure: { code: number; error: ConduitError } | null = null;
-  #closeTimer: ReturnType<typeof setTimeout> | undefined;
+  #stopCloseTimer = ignore;
 
   /**
    * @internal Use webSocketOver(), or a StableWebSocket.
@@ -86,6 +89,7 @@ export class ConduitSocket extends EventTarget implements WebSocket {
     super();
     this.conduit = conduit;
     this.#url = options.url ?? "";
+    this.#origin = originOf(this.#url);
     this.#protocol = options.protocol ?? "";
     this.#closeTimeoutMs = checkMs("closeTimeoutMs", options.closeTimeoutMs, LIMITS.closeTimeoutMs.default);
     this.#outbox = new Outbox(conduit, maxBufferedBytesOf(options), (error) => this.#failToSend(error));
@@ -177,7 +181,7 @@ export class ConduitSocket extends EventTarget implements WebSocket {
     if (given !== null && !isSendable(given)) {
       throw new DOMException(`a close cannot have the code ${given}`, "InvalidAccessError");
     }
-    const why = reason === undefined ? "" : String(reason);
+    const why = reason === undefined ? "" : `${reason}`;
     if (new TextEncoder().encode(why).length > MAX_REASON_BYTES) {
       throw new DOMException(`the reason has more than ${MAX_REASON_BYTES} bytes`, "SyntaxError");
     }
@@ -270,7 +274,11 @@ export class ConduitSocket extends EventTarget implements WebSocket {
 
   #listen(): void {
     if (this.#readyState === CLOSED) return;
-    this.conduit.onItems = (batch) => this.#receive(batch);
+    try {
+      this.conduit.onItems = (batch) => this.#receive(batch);
+    } catch (error) {
+      this.#fail(1006, error as ConduitError); // there is another consumer
+    }
   }
 
   /** Messages come in tasks of their own; what is not shown yet is not acknowledged. */
@@ -296,8 +304,7 @@ export class ConduitSocket extends EventTarget implements WebSocket {
     if (typeof message !== "string") {
       data = this.#binaryType === "blob" ? new Blob([message]) : message.buffer;
     }
-    const origin = this.#url === "" ? "" : new URL(this.#url).origin;
-    this.dispatchEvent(new MessageEvent("message", { data, origin }));
+    this.dispatchEvent(new MessageEvent("message", { data, origin: this.#origin }));
   }
 
   // ================================================================== closing
@@ -313,9 +320,9 @@ export class ConduitSocket extends EventTarget implements WebSocket {
   #beginClose(code: number | null, reason: string): void {
     this.#readyState = CLOSING;
     this.#closeSent = true;
-    this.#closeTimer = setTimeout(() => {
+    this.#stopCloseTimer = watchWait({ timeoutMs: this.#closeTimeoutMs }, () => {
       this.conduit.abort(`the close took longer than closeTimeoutMs (${this.#closeTimeoutMs})`);
-    }, this.#closeTimeoutMs);
+    });
     try {
       this.#outbox.push(closeItem(code, reason), 0);
     } catch {
@@ -342,7 +349,7 @@ export class ConduitSocket extends EventTarget implements WebSocket {
   }
 
   async #finish(close: Close<Uint8Array>): Promise<void> {
-    clearTimeout(this.#closeTimer);
+    this.#stopCloseTimer();
     this.#leftBytes = this.#outbox.bufferedBytes + (close.clean ? 0 : unsentBytes(close.undelivered));
     this.#outbox.clear();
     await nextTask();
@@ -379,31 +386,47 @@ function codeOf({ code }: ConduitError): number {
 /** Of the messages that were never written to a link. */
 function unsentBytes(undelivered: Iterable<Uint8Array> & { firstUnsent: number }): number {
   let bytes = 0;
-  for (const item of [...undelivered].slice(undelivered.firstUnsent)) bytes += item.length - 1;
+  for (const item of [...undelivered].slice(undelivered.firstUnsent)) bytes += messageBytes(item);
   return bytes;
 }
 
 /** As the standard converts it: bytes, a Blob, or anything else as text. */
 function asMessage(data: unknown): { message: Uint8Array | Blob; size: number } {
-  if (data instanceof Blob) return { message: data, size: data.size };
+  if (isBlob(data)) return { message: data, size: data.size };
   let item: Uint8Array;
-  if (data instanceof ArrayBuffer) {
-    item = binaryItem(new Uint8Array(data));
+  if (tagOf(data) === "ArrayBuffer") {
+    item = binaryItem(new Uint8Array(data as ArrayBuffer));
   } else if (ArrayBuffer.isView(data)) {
     item = binaryItem(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   } else {
-    item = textItem(String(data));
+    item = textItem(`${data}`); // for a Symbol that is a TypeError, as it should be
   }
   return { message: item, size: item.length - 1 };
 }
 
-/** WebIDL's [Clamp] unsigned short. */
-function clampedShort(value: number): number {
-  const number = Number(value);
-  if (Number.isNaN(number)) return 0;
-  return Math.round(Math.min(Math.max(number, 0), 65_535));
+/** By what it says of itself, not by its class: it may come from another frame. */
+function isBlob(data: unknown): data is Blob {
+  const tag = tagOf(data);
+  return tag === "Blob" || tag === "File";
 }
 
-function ignore(): void {
-  // #finish() tells it.
+function tagOf(data: unknown): string {
+  return Object.prototype.toString.call(data).slice("[object ".length, -1);
+}
+
+/** "" for what is no URL: a path, say. */
+function originOf(url: string): string {
+  try {
+    return new URL(url).origin;
+  } catch {
+    return "";
+  }
+}
+
+/** WebIDL's [Clamp] unsigned short: halves go to the even number. */
+export function clampedShort(value: number): number {
+  const number = Math.min(Math.max(Number(value), 0), 65_535);
+  if (Number.isNaN(number)) return 0;
+  const even = 2 * Math.round(number / 2);
+  return Math.abs(number - even) === 0.5 ? even : Math.round(number);
 }

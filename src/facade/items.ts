@@ -59,6 +59,11 @@ export function readItem(item: Uint8Array): Message {
   throw malformed("an item that is neither text, nor bytes, nor a close");
 }
 
+/** Bytes of the message that an item is: a close has none. */
+export function messageBytes(item: Uint8Array): number {
+  return item[0] === CLOSE ? 0 : item.length - 1;
+}
+
 /** Whether a close may carry the code: the others say what no peer can say, or nothing. */
 export function isSendable(code: number): boolean {
   return (

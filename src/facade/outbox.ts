@@ -98,7 +98,7 @@ export class Outbox {
         const entry = this.#queue[this.#first];
         const { message, size } = entry;
         const item =
-          message instanceof Blob ? binaryItem(new Uint8Array(await message.arrayBuffer())) : message;
+          message instanceof Uint8Array ? message : binaryItem(new Uint8Array(await message.arrayBuffer()));
         if (this.#queue[this.#first] !== entry) continue; // cleared meanwhile
         if (!this.#send(item, size)) {
           await this.#conduit.write(item);

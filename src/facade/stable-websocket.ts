@@ -3,7 +3,12 @@ import type { LinkSource } from "../link/source.js";
 import { type WebSocketConstructor, webSocket } from "../link/websocket.js";
 import type { ConnectOptions } from "../session/options.js";
 import { StableConduit } from "../session/stable-conduit.js";
-import { ConduitSocket, type ConduitSocketOptions, maxBufferedBytesOf } from "./conduit-socket.js";
+import {
+  ConduitSocket,
+  type ConduitSocketOptions,
+  clampedShort,
+  maxBufferedBytesOf,
+} from "./conduit-socket.js";
 
 /** What connect() takes, but for what the facade decides itself. */
 export interface StableWebSocketOptions
@@ -51,7 +56,7 @@ export class StableWebSocket extends ConduitSocket {
    *   more than 123 bytes.
    */
   override close(code?: number, reason?: string): void {
-    if (code !== undefined && !isForClients(Number(code))) {
+    if (code !== undefined && !isForClients(clampedShort(code))) {
       throw new DOMException(
         `the code must be 1000, or from 3000 to 4999, not ${code}`,
         "InvalidAccessError",

@@ -257,6 +257,10 @@ withSocket("what is neither bytes nor text is sent as its text", async (socket) 
   }
 });
 
+withSocket("a Symbol has no text: sending it is a TypeError", (socket) => {
+  throws("TypeError", () => socket.send(/** @type {any} */ (Symbol("a"))));
+});
+
 withSocket("send() without an argument is a TypeError", (socket) => {
   throws("TypeError", () => /** @type {any} */ (socket).send());
 });
@@ -374,6 +378,13 @@ for (const [code, reason] of /** @type {[number, string][]} */ ([
     },
   );
 }
+
+withSocket("a code between two is the nearer one, or the even one", async (socket) => {
+  throws("InvalidAccessError", () => socket.close(1001.5));
+  const closing = event(socket, "close");
+  socket.close(3000.5);
+  equal((await closing).code, 3000);
+});
 
 withSocket("close() without a code is 1005", async (socket) => {
   const closing = event(socket, "close");

@@ -1,6 +1,7 @@
 // What StableWebSocket adds to a WebSocket: it goes on when links die, and says how a session ended. Real servers, real
 // links, and a proxy that cuts them.
 import { once } from "node:events";
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { WebSocket as WsWebSocket } from "ws";
 import {
@@ -250,6 +251,17 @@ describe("how a session ends", () => {
     expect(client.bufferedAmount).toBe(5);
   });
 
+  test("a close that no link has taken has no bytes in bufferedAmount", async () => {
+    const { client, proxy } = await both({ client: { closeTimeoutMs: 20 } });
+    proxy.setMode("refuse");
+    proxy.cutAll();
+    await until(() => client.conduit.status.state === "reconnecting");
+    client.send("never");
+    client.close(3000, "bye");
+    expect(await ending(client)).toMatchObject({ code: 1006 });
+    expect(client.bufferedAmount).toBe(5);
+  });
+
   test("an end of the conduit without a close is 1005 and clean", async () => {
     const { client, server } = await both();
     const ends = Promise.all([ending(client), ending(server)]);
@@ -320,6 +332,43 @@ describe("the rest", () => {
     expect(thrown(() => server.close(1005)).name).toBe("InvalidAccessError");
     server.close(1011);
     expect(await ending(client)).toMatchObject({ code: 1011, wasClean: true });
+  });
+
+  test("a url that is only a path is said, and its messages have no origin", async () => {
+    const acceptor = await service();
+    const client = webSocketOver(track(await connect(sourceFor(portOf(acceptor)))), { url: "/chat" });
+    webSocketOver(await accepted(acceptor)).send("hello");
+    const [message] = (await timeout(once(client, "message"), 5_000, "message")) as [MessageEvent];
+    expect([client.url, message.data, message.origin]).toEqual(["/chat", "hello", ""]);
+  });
+
+  test("a closeTimeoutMs of Infinity waits for the peer's close, however late it is", async () => {
+    const acceptor = await service();
+    const conduit = track(await connect(sourceFor(portOf(acceptor))));
+    const client = webSocketOver(conduit, { closeTimeoutMs: Number.POSITIVE_INFINITY });
+    const ended = ending(client);
+    client.close(3000);
+    await turn(50);
+    expect(client.readyState).toBe(2);
+    webSocketOver(await accepted(acceptor));
+    expect(await ended).toMatchObject({ code: 3000, wasClean: true });
+  });
+
+  test("over a conduit that has a consumer already it fails, with CONDUIT_OPTIONS", async () => {
+    const acceptor = await service();
+    const conduit = track(await connect(sourceFor(portOf(acceptor))));
+    const server = await accepted(acceptor);
+    conduit.recv();
+    expect(await ending(webSocketOver(conduit))).toMatchObject({ code: 1006, errors: ["CONDUIT_OPTIONS"] });
+    expect(await server.closed).toMatchObject({ clean: false });
+  });
+
+  test("an ArrayBuffer of another realm, a frame's say, is sent as its bytes", async () => {
+    const { client, server } = await both();
+    const seen = messages(server);
+    client.send(runInNewContext("new Uint8Array([1, 2]).buffer"));
+    await until(() => seen.length === 1);
+    expect([...new Uint8Array(seen[0] as ArrayBuffer)]).toEqual([1, 2]);
   });
 
   test("it is a WebSocket to the type checker", () => {
