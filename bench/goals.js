@@ -61,6 +61,23 @@ export function goals(reports) {
   const batch = result("throughput", { system: "stable-conduit-batch", size: 64 });
   const detached = result("sessions", { system: "stable-conduit", size: 100_000, mode: "detached" });
   const replay = { system: "stable-conduit", size: 2 ** 26 };
+  const formats = ["msgpackr", "protobufjs", "avsc", "json", "msgpack"];
+  /**
+   * How much less time one value takes than with the fastest other format.
+   * @param {string} name
+   * @param {"encode" | "decode"} operation
+   */
+  const formatTimes = (name, operation) => {
+    const taken = [...formats, "stable-conduit"].map(
+      (system) => result("codec", { system, case: name, operation })?.nsPerOp ?? Number.NaN,
+    );
+    const ours = taken.pop() ?? Number.NaN;
+    return Math.min(...taken) / ours;
+  };
+  /** @param {"encode" | "decode"} operation */
+  const copyTimes = (operation) =>
+    (result("codec", { system: "stable-conduit", case: "blob", operation })?.nsPerOp ?? Number.NaN) /
+    (result("codec", { system: "copy", case: "blob", operation })?.nsPerOp ?? Number.NaN);
   const over = (/** @type {number | undefined} */ value) => (value === undefined ? undefined : 1 / value);
   /** @param {string} operation */
   const twin = (operation) =>
@@ -162,5 +179,18 @@ export function goals(reports) {
       10,
       " KiB",
     ),
+    ...["state", "order"].flatMap((name) => [
+      check(
+        `Typed messages, ${name === "state" ? "a game's state of 46 B" : "an order of 45 strings"}: encode`,
+        "≥ 2.5 × the fastest other format",
+        formatTimes(name, "encode"),
+        "at least",
+        2.5,
+        " ×",
+      ),
+      check("decode", "≥ 1.2 ×", formatTimes(name, "decode"), "at least", 1.2, " ×"),
+    ]),
+    check("64 KiB of bytes: encode", "≤ 1.3 × a copy in memory", copyTimes("encode"), "at most", 1.3, " ×"),
+    check("decode", "≤ 1.3 ×", copyTimes("decode"), "at most", 1.3, " ×"),
   ];
 }

@@ -54,6 +54,32 @@ test("the report has the goals with met and missed, the guarantees, a table, a c
   checkXml(charts.throughput);
 });
 
+test("the report has the goals of typed messages: times against the fastest other format, bytes against a copy", async () => {
+  const ns = { "stable-conduit": 50, msgpackr: 500, protobufjs: 400, avsc: 100, json: 900, msgpack: 800 };
+  const of = (name: string, times: Record<string, number>) =>
+    Object.entries(times).flatMap(([system, nsPerOp]) =>
+      ["encode", "decode"].map((operation) => ({
+        system,
+        case: name,
+        operation,
+        nsPerOp,
+        bytes: 46,
+        nsPerOpRange: [nsPerOp, nsPerOp],
+      })),
+    );
+  const codec = {
+    ...common,
+    suite: "codec",
+    systems: [...Object.keys(ns), "copy"],
+    results: [...of("state", ns), ...of("blob", { "stable-conduit": 120, copy: 100 })],
+  };
+  const { page } = await generate({ codec }, "");
+  expect(page).toContain("| ≥ 2.5 × the fastest other format | 2 × | **missed** |");
+  expect(page).toContain("| decode | ≥ 1.2 × | 2 × | met |");
+  expect(page).toContain("| ≤ 1.3 × a copy in memory | 1.2 × | met |");
+  expect(page).toContain(": encode | ≥ 2.5 × the fastest other format | not measured |  |"); // the order
+});
+
 test("a chart is well-formed XML with one dot per row, whatever its labels are", () => {
   const rows = [
     { label: 'a <b> & "c"', value: 5, range: [4, 6] as [number, number], text: "5 < 6" },
