@@ -24,6 +24,7 @@ const PROGRAM = `
 import { type ConduitError, connect, init, type StableConduit, webSocket } from "stable-conduit";
 import { listen, tcp } from "stable-conduit/node";
 import { type Infer, struct, u32 } from "stable-conduit/schema";
+import { StableWebSocket, webSocketOver } from "stable-conduit/stable-websocket";
 import { webSocketServer } from "stable-conduit/ws";
 
 const Move = struct("Move", { x: u32, y: u32 });
@@ -41,6 +42,9 @@ export async function program(): Promise<ConduitError | null> {
   // @ts-expect-error y is missing
   moves.send({ x: 1 });
   const { y } = (await moves.recv())!;
+  const sockets: WebSocket[] = [new StableWebSocket("/chat", "chat", { graceMs: 1 }), webSocketOver(bytes)];
+  // @ts-expect-error a socket's conduit carries bytes
+  sockets.push(webSocketOver(moves));
   const close = await moves.closed;
   return close.clean || y === 7 ? null : close.error;
 }
