@@ -130,9 +130,13 @@ export class Sender<S> {
     let offset = 0;
     while (accepted < lengths.length) {
       const count = this.#enterSome(bytes, lengths, accepted, offset);
+      if (accepted + count === lengths.length) {
+        offset = bytes.length;
+        accepted = lengths.length;
+        break;
+      }
       for (let i = 0; i < count; i++) offset += lengths[accepted + i];
       accepted += count;
-      if (accepted === lengths.length) break;
       // A large item, or one that makes the ring grow: on its own.
       const item = bytes.subarray(offset, offset + lengths[accepted]);
       try {
@@ -150,15 +154,13 @@ export class Sender<S> {
 
   /** As many of the items from `first` on as fit the scratch and the ring, with one copy in and one WASM call. */
   #enterSome(bytes: Uint8Array, lengths: Uint32Array, first: number, offset: number): number {
-    let count = 0;
-    let size = 0;
-    while (
-      first + count < lengths.length &&
-      count < 2 * TABLE_ENTRIES &&
-      size + lengths[first + count] <= ENTER_BYTES_MAX
-    ) {
-      size += lengths[first + count];
-      count++;
+    let count = lengths.length - first;
+    let size = bytes.length - offset;
+    if (count > 2 * TABLE_ENTRIES || size > ENTER_BYTES_MAX) {
+      size = count = 0;
+      while (count < 2 * TABLE_ENTRIES && size + lengths[first + count] <= ENTER_BYTES_MAX) {
+        size += lengths[first + count++];
+      }
     }
     if (count === 0) return 0;
     const { memory, exports, chunk, table } = this.#core;

@@ -8,7 +8,9 @@ import { LinearMemory } from "./memory.js";
 /** Largest piece of a chunk that is copied in for one scan; a socket read is at most as large. */
 export const SCAN_BYTES_MAX = 65_536;
 /** Largest item that enter() takes. */
-export const ENTER_BYTES_MAX = SCAN_BYTES_MAX - 8;
+export const ENTER_BYTES_MAX = SCAN_BYTES_MAX;
+/** So far an alignment moves what is staged. */
+const ALIGNMENT = 8;
 /** From here on a copy at the wrong alignment costs more than to ask for the alignment. */
 const ALIGN_FROM_BYTES = 256;
 /** Items that one scan can list. */
@@ -24,7 +26,7 @@ export class Core {
   readonly exports: CoreExports;
   readonly frameEnter: CoreExports["frameEnter"];
   readonly deframe: CoreExports["deframe"];
-  /** Where a chunk is copied to for its scan, SCAN_BYTES_MAX bytes. Used within one call only. */
+  /** Where a chunk is copied to for its scan, and items on their way in. Used within one call only. */
   readonly chunk: number;
   /** Where a scan lists items, TABLE_ENTRIES pairs. Used within one call only. */
   readonly table: number;
@@ -40,7 +42,7 @@ export class Core {
     this.exports = exports;
     this.frameEnter = this.exports.frameEnter;
     this.deframe = this.exports.deframe;
-    this.chunk = this.memory.allocate(SCAN_BYTES_MAX);
+    this.chunk = this.memory.allocate(SCAN_BYTES_MAX + ALIGNMENT);
     this.table = this.memory.allocate(TABLE_ENTRIES * 8);
   }
 

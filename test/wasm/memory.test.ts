@@ -152,7 +152,7 @@ describe.each(BUILDS)("%s memory", (build) => {
 
   test("a core has its scan regions and hands out zeroed blocks", () => {
     const core = new Core(build);
-    expect(core.memory.usedBytes).toBe(SCAN_BYTES_MAX + TABLE_ENTRIES * 8);
+    expect(core.memory.usedBytes).toBe(2 * SCAN_BYTES_MAX + TABLE_ENTRIES * 8);
     expect(core.memory.totalBytes).toBe(MIB);
     const first = core.allocateBlock();
     core.memory.u8.fill(0xff, first, first + BLOCK_BYTES);
