@@ -95,8 +95,9 @@ async function cuts(entry, { seconds, cpuProf }) {
  */
 async function bulk(entry, { cpuProf }) {
   return pairOf(entry, ITEM_BYTES, entry.size, cpuProf).use(async (peers) => {
-    await replay(peers, 64, ITEM_BYTES, true); // warm-up
-    const { restoredAt, allAt } = await replay(peers, Math.ceil(entry.size / ITEM_BYTES), ITEM_BYTES, true);
+    const items = Math.ceil(entry.size / ITEM_BYTES);
+    await replay(peers, items, ITEM_BYTES, true); // warm-up: what is cut has run for a while
+    const { restoredAt, allAt } = await replay(peers, items, ITEM_BYTES, true);
     return [allAt - restoredAt];
   });
 }
