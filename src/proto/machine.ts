@@ -212,8 +212,8 @@ export class Machine {
   #hello: HelloReader | null = null;
   #refused: ConduitError | null = null; // REJECTED came; ABORT with the reason may follow
   #deframer: Deframer | null = null;
-  /** Of the current link. */
-  #flight = new Flight();
+  /** Of the current link, from its first write on: an idle session has none. */
+  #flight: Flight | null = null;
   #messageBytes = FIRST_MESSAGE_BYTES;
   #parting = false; // the link is being given up: nothing more is written
   readonly #out: Bytes[] = []; // control records and hellos, before ring bytes
@@ -1064,10 +1064,12 @@ export class Machine {
   /** Extended: what the peer's window and the path have room for [ext.window] [ext.flight]. */
   #takeWithin(most: number, now: number): Uint8Array | null {
     const { ring } = this;
+    if (ring.unsentBytes === 0) return null;
+    this.#flight ??= new Flight();
     const flight = this.#flight;
     const view = ring.take(most, Math.min(this.peer.receiveWindow ?? SEQS - 1, flight.limit));
     if (view) flight.written(view.length, ring.inFlightBytes, now);
-    else flight.limited ||= ring.unsentBytes > 0;
+    else flight.limited = true;
     return view;
   }
 
@@ -1114,7 +1116,7 @@ export class Machine {
     this.#links++;
     this.#framing = framing;
     this.#messageBytes = FIRST_MESSAGE_BYTES;
-    this.#flight = new Flight();
+    this.#flight = null;
     this.#parting = false;
     this.#linkUpAt = this.#lastHeard = now;
     this.#refused = null;
@@ -1236,7 +1238,7 @@ export class Machine {
     this.#lastAckAt = now;
     this.#needSince = NEVER;
     this.#fruitlessProbes = 0;
-    this.#flight.acked(this.ring.inFlightBytes, now);
+    this.#flight?.acked(this.ring.inFlightBytes, now);
     this.#events.push({ type: "acked" });
     this.#enterFin();
     this.#noteEmptyRing(now);
