@@ -1,4 +1,5 @@
 // The report is made from results alone: here from small ones, written by hand.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { toSvg } from "../../bench/chart.js";
 import { generate } from "../../bench/report.js";
@@ -91,6 +92,24 @@ test("a chart is well-formed XML with one dot per row, whatever its labels are",
   expect(svg).toContain("prefers-color-scheme: dark");
   for (const [, number] of svg.matchAll(/ (?:x|y|cx|cy|x1|x2|y1|y2)="([^"]*)"/g)) {
     expect(Number.isFinite(Number(number))).toBe(true);
+  }
+});
+
+test("BENCHMARKS.md and its charts are what the results in bench/results/ give", async () => {
+  const results = new URL("../../bench/results/", import.meta.url);
+  const kept = readdirSync(results)
+    .filter((name) => name.endsWith(".json"))
+    .map((name) => JSON.parse(readFileSync(new URL(name, results), "utf8")));
+  const notes = new URL("notes.md", results);
+  const { page, charts } = await generate(
+    Object.fromEntries(kept.map((report) => [report.suite, report])),
+    existsSync(notes) ? readFileSync(notes, "utf8") : "",
+  );
+  const stale = "run: npm run bench -- report";
+  expect(readFileSync(new URL("../../BENCHMARKS.md", import.meta.url), "utf8"), stale).toBe(page);
+  for (const [name, svg] of Object.entries(charts)) {
+    checkXml(svg);
+    expect(readFileSync(new URL(`${name}.svg`, results), "utf8"), stale).toBe(svg);
   }
 });
 
