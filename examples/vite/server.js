@@ -44,8 +44,11 @@ async function chat(conduit) {
   try {
     for await (const line of conduit) {
       for (const other of everybody) {
-        if (other.congested) other.abort("too far behind");
-        else other.send(line);
+        if (!other.congested) other.send(line);
+        else {
+          everybody.delete(other); // or the next line would be sent to it
+          other.abort("too far behind");
+        }
       }
     }
   } finally {
