@@ -70,7 +70,7 @@ export class Reconnector {
     this.#attemptTimeoutMs = attemptTimeoutMs;
   }
 
-  /** An item was handed over or an ack came: the next failure starts the backoff anew. */
+  /** An item or an ack came: the next failure starts the backoff anew. */
   noteProgress(): void {
     this.#failures = 0;
   }

@@ -422,7 +422,6 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   #handleHanded(items: number, recordBytes: number): void {
     if (this.#close) return;
-    this.#reconnector?.noteProgress();
     this.#machine.handed(items, recordBytes, now());
     this.#driver.run();
   }
@@ -798,6 +797,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #handleEvent(event: MachineEvent): void {
     switch (event.type) {
       case "batch":
+        this.#reconnector?.noteProgress();
         return this.#receiver.push(event.batch);
       case "acked":
         this.#reconnector?.noteProgress();

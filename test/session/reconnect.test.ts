@@ -233,6 +233,27 @@ describe("getting the next link", () => {
     conduit.abort();
   });
 
+  test("what is handed over while there is no link is no progress [resume.retry]", async () => {
+    const acceptor = await service();
+    const source = sourceFor(portOf(acceptor));
+    const client = track(await connect(source, { retry: { baseMs: 1, capMs: 2 } }));
+    const server = await accepted(acceptor);
+    for (let n = 0; n < 10; n++) server.send(bytes(`${n}`));
+    await until(() => client.stats().receivedItems === 10);
+    const attempts: number[] = [];
+    source.nextLink = ({ number }) => {
+      attempts.push(number);
+      return Promise.reject(new Error("refused"));
+    };
+    client.reconnect();
+    for (let n = 0; n < 10; n++) {
+      const before = attempts.length;
+      await until(() => attempts.length > before);
+      await client.recv();
+    }
+    expect(attempts).toEqual(attempts.map((_, i) => i + attempts[0]));
+  });
+
   test("a link that lived longer than the longest wait was no failure, even when it was idle [resume.retry]", async () => {
     const { raw, server, conduit } = await openToRaw("extended", { retry: { baseMs: 1, capMs: 30 } });
     const numbers: number[] = [];
