@@ -7,19 +7,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { machine, versions } from "./machine.js";
+import { SUITES } from "./suites/names.js";
 import { toText } from "./tables.js";
 
-const SUITES = [
-  "throughput",
-  "websocket",
-  "threads",
-  "latency",
-  "resume",
-  "sessions",
-  "core",
-  "codec",
-  "browser",
-];
 const COMMANDS = ["report", "guard"];
 
 /**

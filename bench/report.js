@@ -2,22 +2,12 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { toSvg } from "./chart.js";
 import { goals } from "./goals.js";
+import { SUITES } from "./suites/names.js";
 import { loadSystem } from "./system.js";
 import { toMarkdown } from "./tables.js";
 
 /** @typedef {import("./goals.js").Reports} Reports */
 
-const SUITES = [
-  "throughput",
-  "websocket",
-  "threads",
-  "latency",
-  "resume",
-  "sessions",
-  "core",
-  "codec",
-  "browser",
-];
 const RESULTS = new URL("results/", import.meta.url);
 /** Why goals were missed, written by hand. */
 const NOTES = new URL("notes.md", RESULTS);
