@@ -808,10 +808,15 @@ export class Machine {
         false,
       );
     } else if (keepaliveMs > 0 && this.#pongBy === NEVER && now >= this.#lastHeard + keepaliveMs) {
-      this.#pingSentAt = now;
-      this.#pongBy = now + keepaliveTimeoutMs;
-      this.#queue(pingRecord(TYPE_PING, new Uint8Array(8)));
+      this.#ping(keepaliveTimeoutMs, now);
     }
+  }
+
+  /** Asks the peer for a sign of life: any byte within `patience` answers [ext.ping]. */
+  #ping(patience: number, now: number): void {
+    this.#pingSentAt = now;
+    this.#pongBy = now + patience;
+    this.#queue(pingRecord(TYPE_PING, new Uint8Array(8)));
   }
 
   // ------------------------------------------------------------------ probing for an ack [base.probe]
@@ -926,10 +931,7 @@ export class Machine {
   probeLink(now: number): void {
     if (this.profile !== "extended" || this.#state !== "open" || this.#parting) return;
     const patience = Math.min(PROBE_PATIENCE_MS, this.#limits.keepaliveTimeoutMs);
-    if (this.#pongBy <= now + patience) return;
-    this.#pingSentAt = now;
-    this.#pongBy = now + patience;
-    this.#queue(pingRecord(TYPE_PING, new Uint8Array(8)));
+    if (this.#pongBy > now + patience) this.#ping(patience, now);
   }
 
   /** Extended: asks the peer to take a new link. */
