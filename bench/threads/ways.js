@@ -1,10 +1,11 @@
 // The ways that items can go from one thread to another of the same process. Each side gets one end of a MessageChannel.
 import { once } from "node:events";
 import { connect, listen, messagePort, sharedMemory } from "stable-conduit";
+import { acceptEach, counting, sending } from "../systems/stable-conduit.js";
 
 /** @typedef {import("node:worker_threads").MessagePort} Port */
-/** @typedef {(items: number, firstBytes: number) => void} Received */
-/** @typedef {{ push(payload: Uint8Array, times: number): Promise<void>, flushed(): Promise<void> }} Sender */
+/** @typedef {import("../system.js").ReceiveContext["received"]} Received */
+/** @typedef {Pick<import("../system.js").Sender, "push" | "flushed">} Sender */
 /** @typedef {{ send(port: Port): Promise<Sender>, receive(port: Port, received: Received): Promise<void> }} Way */
 
 /** Messages that postMessage may have on their way: without a bound they pile up in memory. */
@@ -38,7 +39,7 @@ export const WAYS = {
     async receive(port, received) {
       let owed = 0;
       port.on("message", (/** @type {Uint8Array} */ item) => {
-        received(1, item[0]);
+        received(1, item.length, item[0]);
         if (++owed < CREDITS / 4) return;
         port.postMessage(owed);
         owed = 0;
@@ -54,35 +55,10 @@ export const WAYS = {
  */
 function conduit(source, server) {
   return {
-    async send(port) {
-      const conduit = await connect(source(port));
-      return {
-        async push(payload, times) {
-          for (let i = 0; i < times; i++) {
-            if (conduit.congested) await conduit.drained();
-            conduit.send(payload);
-          }
-        },
-        flushed: () => conduit.delivered(),
-      };
-    },
+    send: async (port) => sending(await connect(source(port))),
     async receive(port, received) {
       const acceptor = await listen(server(port));
-      accept(acceptor, received);
+      acceptEach(acceptor, (conduit) => counting(conduit, { received }));
     },
   };
-}
-
-/**
- * @param {import("stable-conduit").Acceptor<Uint8Array, Uint8Array<ArrayBuffer>, unknown>} acceptor
- * @param {Received} received
- */
-async function accept(acceptor, received) {
-  for await (const conduit of acceptor) {
-    conduit.onItems = (batch) => {
-      let firstBytes = 0;
-      for (let i = 0; i < batch.length; i++) firstBytes += batch.at(i)[0];
-      received(batch.length, firstBytes);
-    };
-  }
 }

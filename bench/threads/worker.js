@@ -21,7 +21,7 @@ if (side === "sender") {
   let firstBytes = 0;
   let start = { at: 0, items: 0 };
   let rate = 0;
-  await receive(port, (count, sum) => {
+  await receive(port, (count, _, sum) => {
     items += count;
     firstBytes += sum;
     const at = performance.now();
