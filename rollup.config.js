@@ -1,5 +1,6 @@
 // What dist/ is made of: readable modules for Node and for bundlers, which minify as well as we could; their types; and
-// dist/browser/, minified, for pages that load the package as it is, by an import map or from a CDN.
+// dist/browser/, minified, for pages that load the package as it is, by an import map or from a CDN. Its source maps lead to
+// the readable modules, which are in the package anyway and need none themselves: they are the sources without their types.
 import { dts } from "rollup-plugin-dts";
 import { minify } from "terser";
 
@@ -12,8 +13,8 @@ const entries = (extension) => ({
   "stable-websocket": `build/js/src/stable-websocket${extension}`,
 });
 
-/** The entries that run in a page. */
-const { node: _, ws: __, ...pageEntries } = entries(".js");
+/** The entries that run in a page, as the first step leaves them. */
+const pageEntries = ["dist/index.js", "dist/schema.js", "dist/stable-websocket.js"];
 
 const commands = {
   "bin/stable-conduit-schema": "build/js/src/bin/stable-conduit-schema.js",
@@ -33,7 +34,7 @@ export default [
   {
     input: { ...entries(".js"), ...commands },
     external: [/^node:/, "ws"],
-    output: { dir: "dist", format: "es", sourcemap: true, chunkFileNames: "internal-[name].js" },
+    output: { dir: "dist", format: "es", chunkFileNames: "internal-[name].js" },
   },
   {
     input: pageEntries,
@@ -42,13 +43,20 @@ export default [
       dir: "dist/browser",
       format: "es",
       sourcemap: true,
-      chunkFileNames: "internal-[name].js",
+      sourcemapExcludeSources: true,
+      chunkFileNames: "[name].js", // named for what they are made of, which is internal already
     },
   },
   {
     input: entries(".d.ts"),
     plugins: [dts()],
     external: [/^node:/, "ws"],
-    output: { dir: "dist", format: "es", chunkFileNames: "internal-[name].d.ts" },
+    output: {
+      dir: "dist",
+      format: "es",
+      chunkFileNames: "internal-[name].d.ts",
+      // For Symbol.asyncDispose, which neither ES2022 nor the DOM's types have.
+      banner: '/// <reference lib="esnext.disposable" />',
+    },
   },
 ];

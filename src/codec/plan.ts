@@ -38,7 +38,7 @@ export class MessagePlan<T> {
   /** @internal What a decoder is compiled from. */
   readonly reading: SchemaNode;
 
-  /** @internal */
+  /** Not for applications: buildPlan() knows what it takes. */
   constructor(writer: Schema<unknown>, reader: Schema<T>, reading: SchemaNode | null) {
     this.writer = writer;
     this.reader = reader;

@@ -53,7 +53,7 @@ export class Schema<T> {
   readonly node: SchemaNode;
   #messages: Messages<T> | undefined;
 
-  /** @internal Combinators and schemaFromJSON() check what they pass. */
+  /** Not for applications: combinators and schemaFromJSON() check what they pass. */
   constructor(node: SchemaNode) {
     checkExtent(node);
     this.node = freeze(node);

@@ -50,7 +50,21 @@ export function webSocketOver(conduit: StableConduit, options: ConduitSocketOpti
   return new ConduitSocket(conduit, options);
 }
 
+// Node's types have WebSocket and EventTarget, and not the names that the DOM's have for their parts.
 type Data = Parameters<WebSocket["send"]>[0];
+type Listener = Parameters<EventTarget["addEventListener"]>[1];
+type ListenOptions = Parameters<EventTarget["addEventListener"]>[2];
+type UnlistenOptions = Parameters<EventTarget["removeEventListener"]>[2];
+type EventOf<Handler extends "onopen" | "onmessage" | "onerror" | "onclose"> = Parameters<
+  NonNullable<WebSocket[Handler]>
+>[0];
+
+interface SocketEvents {
+  open: EventOf<"onopen">;
+  message: EventOf<"onmessage">;
+  error: EventOf<"onerror">;
+  close: EventOf<"onclose">;
+}
 
 /** The WHATWG interface WebSocket. What differs is said where it does; docs/stable-websocket.md sums it up. */
 export class ConduitSocket extends EventTarget implements WebSocket {
@@ -69,7 +83,7 @@ export class ConduitSocket extends EventTarget implements WebSocket {
   readonly #outbox: Outbox;
   readonly #handlers = new Handlers(this);
   #readyState: 0 | 1 | 2 | 3;
-  #binaryType: BinaryType = "blob";
+  #binaryType: WebSocket["binaryType"] = "blob";
   /** Of messages that were never sent, because the socket was closing: they stay counted. */
   #lostBytes = 0;
   /** What was still buffered when the session ended. */
@@ -82,7 +96,7 @@ export class ConduitSocket extends EventTarget implements WebSocket {
   #stopCloseTimer = ignore;
 
   /**
-   * @internal Use webSocketOver(), or a StableWebSocket.
+   * Not for applications: use webSocketOver(), or a StableWebSocket.
    * @param chosen the subprotocol, asked when the first link is open
    */
   constructor(conduit: StableConduit, options: ConduitSocketOptions, chosen?: () => string) {
@@ -132,10 +146,10 @@ export class ConduitSocket extends EventTarget implements WebSocket {
     return "";
   }
 
-  get binaryType(): BinaryType {
+  get binaryType(): WebSocket["binaryType"] {
     return this.#binaryType;
   }
-  set binaryType(type: BinaryType) {
+  set binaryType(type: WebSocket["binaryType"]) {
     if (type === "blob" || type === "arraybuffer") this.#binaryType = type;
   }
 
@@ -222,39 +236,23 @@ export class ConduitSocket extends EventTarget implements WebSocket {
     this.#handlers.set("close", handler);
   }
 
-  override addEventListener<K extends keyof WebSocketEventMap>(
+  override addEventListener<K extends keyof SocketEvents>(
     type: K,
-    listener: (this: WebSocket, event: WebSocketEventMap[K]) => unknown,
-    options?: boolean | AddEventListenerOptions,
+    listener: (this: WebSocket, event: SocketEvents[K]) => unknown,
+    options?: ListenOptions,
   ): void;
-  override addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  override addEventListener(
-    type: string,
-    listener: unknown,
-    options?: boolean | AddEventListenerOptions,
-  ): void {
+  override addEventListener(type: string, listener: Listener, options?: ListenOptions): void;
+  override addEventListener(type: string, listener: unknown, options?: ListenOptions): void {
     super.addEventListener(type, listener as EventListener, options);
   }
 
-  override removeEventListener<K extends keyof WebSocketEventMap>(
+  override removeEventListener<K extends keyof SocketEvents>(
     type: K,
-    listener: (this: WebSocket, event: WebSocketEventMap[K]) => unknown,
-    options?: boolean | EventListenerOptions,
+    listener: (this: WebSocket, event: SocketEvents[K]) => unknown,
+    options?: UnlistenOptions,
   ): void;
-  override removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  override removeEventListener(
-    type: string,
-    listener: unknown,
-    options?: boolean | EventListenerOptions,
-  ): void {
+  override removeEventListener(type: string, listener: Listener, options?: UnlistenOptions): void;
+  override removeEventListener(type: string, listener: unknown, options?: UnlistenOptions): void {
     super.removeEventListener(type, listener as EventListener, options);
   }
 

@@ -1,7 +1,6 @@
 // The seed's view of a conduit: a sending and a receiving half, with prepared items.
 import type { Bytes } from "../link/link.js";
 import type { Wait } from "./promises.js";
-import type { Sender } from "./sender.js";
 import type { StableConduit } from "./stable-conduit.js";
 
 /** An item that is encoded and has no seq yet. Each sendPrepared() sends it as an item of its own. */
@@ -9,13 +8,19 @@ export interface Prepared {
   readonly bytes: Bytes;
 }
 
+/** What a sending half needs of a sender, which is none of the public types. */
+interface Preparing<S> {
+  encode(item: S): Bytes;
+  writeBytes(bytes: Uint8Array, wait?: Wait): Promise<void>;
+}
+
 /** The sending half. */
 export class ConduitTx<S = Uint8Array> {
-  readonly #sender: Sender<S>;
+  readonly #sender: Preparing<S>;
   readonly #end: (wait?: Wait) => Promise<void>;
 
-  /** @internal conduit.split() */
-  constructor(sender: Sender<S>, end: (wait?: Wait) => Promise<void>) {
+  /** Not for applications: use conduit.split(). */
+  constructor(sender: Preparing<S>, end: (wait?: Wait) => Promise<void>) {
     this.#sender = sender;
     this.#end = end;
   }

@@ -54,7 +54,7 @@ import {
 
 const CONNECT_TIMEOUT_MS = 30_000;
 
-/** How a conduit comes to its links. @internal */
+/** What a conduit begins with. */
 export interface ConduitSetup<S, R, D> {
   role: "initiator" | "acceptor";
   profile: "base" | "extended";
@@ -237,7 +237,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #leavePage: (() => void) | null = null;
   #keepsAlive = true;
 
-  /** @internal Use connect(), create(), or an Acceptor. */
+  /** Not for applications: use connect(), create(), or an Acceptor. */
   constructor(setup: ConduitSetup<S, R, D>) {
     const core = threadCore();
     this.#schema = setup.schema;
