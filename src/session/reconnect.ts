@@ -50,7 +50,7 @@ export class Reconnector {
   #stopped = false;
   #running = false;
   #failures = 0; // since the last progress
-  #first = true;
+  #number = -1; // of the last attempt
   #hurry = false; // startNow() came: the next attempt does not wait
   readonly #holds = new Set<string>(); // why nothing is dialled now
   #downSince = now();
@@ -73,6 +73,7 @@ export class Reconnector {
   /** An item or an ack came: the next failure starts the backoff anew. */
   noteProgress(): void {
     this.#failures = 0;
+    this.#number = 0;
   }
 
   /** The link is open. */
@@ -86,7 +87,7 @@ export class Reconnector {
     if (this.#stopped) return;
     // An idle session makes no progress, but a link that outlived the longest wait was no failure.
     const livedMs = Math.max(0, now() - this.#openSince);
-    if (livedMs > this.#capMs) this.#failures = 0;
+    if (livedMs > this.#capMs) this.noteProgress();
     this.#openSince = Number.POSITIVE_INFINITY;
     if (this.#downSince === Number.POSITIVE_INFINITY) this.#downSince = now();
     if (this.#running) {
@@ -97,7 +98,7 @@ export class Reconnector {
     this.#hurry = false;
     // The backoff keeps attempts apart. A link that was of use and has lived longer than that is followed at once.
     const spentMs = this.#failures === 0 ? livedMs : 0;
-    const wait = this.#first || immediately ? 0 : Math.max(atLeastMs, this.#nextWait() - spentMs);
+    const wait = this.#number < 0 || immediately ? 0 : Math.max(atLeastMs, this.#nextWait() - spentMs);
     quiet(this.#run(error, immediately, wait));
   }
 
@@ -201,9 +202,7 @@ export class Reconnector {
       controller.abort(new ConduitError("CONDUIT_HANDSHAKE_TIMEOUT", "link", what, { fatal: false }));
     }, this.#attemptTimeoutMs);
     this.ref(this.#ref);
-    const number = this.#first ? 0 : Math.max(1, this.#failures);
-    this.#first = false;
-    const attempt: Attempt = { number, error, signal: controller.signal };
+    const attempt: Attempt = { number: ++this.#number, error, signal: controller.signal };
     try {
       await beforeAbort(this.#hooks.prepare(attempt), controller.signal);
       const link = Promise.resolve(this.#source.nextLink(attempt));

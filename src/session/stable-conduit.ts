@@ -520,8 +520,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
       this.#driver.run();
       return;
     }
-    this.#driver.dropLink(error);
-    this.#reconnector?.startNow(error);
+    this.#replaceLink(error);
   }
 
   /**
@@ -717,10 +716,16 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
       this.#driver.run();
     } else {
       const error = linkError("the page is back");
-      if (newNetwork) this.#driver.dropLink(error); // a handshake, on its way into the network of before
-      if (newNetwork) this.#reconnector!.startNow(error);
+      if (newNetwork)
+        this.#replaceLink(error); // a handshake may be on its way into the network of before
       else if (!this.#driver.link) this.#reconnector!.start(error, true);
     }
+  }
+
+  /** Whatever there is, a link or an attempt: another one now. That is no failure, so nobody is asked whether to go on. */
+  #replaceLink(error: ConduitError): void {
+    if (this.#driver.link) this.#driver.dropLink(error, true);
+    else this.#reconnector?.startNow(error);
   }
 
   #handleConnectTimeout(connectTimeoutMs: number): void {

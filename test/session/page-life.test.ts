@@ -198,6 +198,24 @@ describe("a page that is back", () => {
     expect(signals[0].aborted).toBe(true);
   });
 
+  test("that is online again does not ask shouldRetry about a handshake on the network of before", async () => {
+    const page = new FakePage();
+    const { client, proxy, source } = await onPage(page, {
+      retry: { baseMs: 1, capMs: 1, shouldRetry: ({ message }) => !message.includes("the page is back") },
+    });
+    const { nextLink } = source;
+    let links = 0;
+    source.nextLink = (attempt) => nextLink(attempt).finally(() => links++);
+    proxy.setMode("half-open");
+    proxy.cutAll();
+    await until(() => links === 1);
+    await turn(5);
+    proxy.setMode("forward");
+    page.connect(true);
+    await until(() => client.stats().links === 2);
+    expect(links).toBe(2);
+  });
+
   test("asks a link that is there whether it lives, and takes a new one when it does not [ext.ping]", async () => {
     const page = new FakePage();
     const { client, proxy } = await onPage(page, { keepaliveMs: 0, keepaliveTimeoutMs: 50 });

@@ -481,6 +481,19 @@ describe("reconnect()", () => {
     },
   );
 
+  test("reconnect() is no failure: shouldRetry is not asked, and credentials are asked once", async () => {
+    let asked = 0;
+    const { client, server } = await session({
+      client: { retry: { shouldRetry: () => false }, credentials: () => `${asked++}` },
+    });
+    await turn(100); // a link that was of use for longer than the backoff is followed at once
+    client.reconnect();
+    await until(() => client.stats().links === 2);
+    client.send(bytes("still here"));
+    expect(await take(server, 1)).toEqual(["still here"]);
+    expect(asked).toBe(2);
+  });
+
   test("reconnect() ends the wait of the backoff", async () => {
     const { client, proxy } = await session({ client: { retry: { baseMs: 60_000, capMs: 60_000 } } });
     proxy.setMode("refuse");
