@@ -322,13 +322,20 @@ export class ConduitSocket extends EventTarget implements WebSocket {
       this.conduit.abort(`the close took longer than closeTimeoutMs (${this.#closeTimeoutMs})`);
     });
     try {
-      this.#outbox.push(closeItem(code, reason), 0);
-    } catch {
-      return; // the session has ended: #finish() comes
+      this.#pushClose(code, reason);
+    } catch (error) {
+      return this.#failToSend(error);
     }
     this.#outbox.whenEmpty(() => {
       this.conduit.close({ timeoutMs: Number.POSITIVE_INFINITY }).catch(ignore);
     });
+  }
+
+  /** A peer whose maxFrameBytes does not admit the reason gets the code; one that has no room for that, either, a close. */
+  #pushClose(code: number | null, reason: string): void {
+    const forms = [closeItem(code, reason), closeItem(code, ""), closeItem(null, "")];
+    const { maxItemBytes } = this.conduit.machine;
+    this.#outbox.push(forms.find((item) => item.length <= maxItemBytes) ?? forms[2], 0);
   }
 
   #failToSend(error: unknown): void {

@@ -354,6 +354,23 @@ describe("the rest", () => {
     expect(await ended).toMatchObject({ code: 3000, wasClean: true });
   });
 
+  test.each([
+    [200, { code: 3000, reason: "a reason" }],
+    [3, { code: 3000, reason: "" }],
+    [2, { code: 1005, reason: "" }],
+    [1, { code: 1005, reason: "" }],
+  ])(
+    "a close says what %i bytes of the peer's maxFrameBytes admit [link.max]",
+    async (maxFrameBytes, said) => {
+      const { client, server } = await both({ server: { maxFrameBytes } });
+      const endings = [ending(client), ending(server)];
+      client.close(3000, "a reason");
+      const [near, far] = await Promise.all(endings);
+      expect(far).toMatchObject({ ...said, wasClean: true });
+      expect(near).toMatchObject({ code: said.code, wasClean: true });
+    },
+  );
+
   test("over a conduit that has a consumer already it fails, with CONDUIT_OPTIONS", async () => {
     const acceptor = await service();
     const conduit = track(await connect(sourceFor(portOf(acceptor))));
