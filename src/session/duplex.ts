@@ -82,6 +82,8 @@ class ConduitDuplex extends Duplex {
   }
 
   async #send(items: Iterable<unknown>): Promise<void> {
+    // How small an item has to be is known with the first link [ext.settings].
+    if (!this.writableObjectMode) await this.#conduit.opened;
     for (const item of items) {
       await this.#conduit.write(item);
       if (this.#conduit.congested) await this.#conduit.drained();

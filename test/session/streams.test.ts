@@ -7,10 +7,11 @@ import { finished, pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { randomFrom } from "../../examples/demo/chaos-proxy.js";
-import { type Bytes, connect, duplex, listen, tcp } from "../../src/node.js";
+import { type Bytes, connect, duplex, listen, StableConduit, tcp } from "../../src/node.js";
 import { option, type Schema, u32, unit } from "../../src/schema.js";
 import { seeds } from "../wasm/random.js";
 import {
+  accepted,
   bytes,
   type Conduit,
   Counter,
@@ -20,8 +21,11 @@ import {
   lost,
   numbered,
   numberOf,
+  portOf,
   type Session,
+  service,
   session,
+  sourceFor,
   text,
   timeout,
   track,
@@ -476,6 +480,18 @@ describe("duplex()", () => {
     stream.end(sent);
     const parts: Uint8Array[] = [];
     for await (const part of duplex(server, { allowHalfOpen: false })) parts.push(part);
+    expect(Buffer.compare(Buffer.concat(parts), sent)).toBe(0);
+    stream.resume();
+    await once(stream, "close");
+  });
+
+  test("bytes that are written before there is a link are divided as its other side needs it [link.max]", async () => {
+    const acceptor = await service({ maxFrameBytes: 1_000 });
+    const stream = duplex(track(StableConduit.create(sourceFor(portOf(acceptor)))));
+    const sent = numbered(1, 100_000);
+    stream.end(sent);
+    const parts: Uint8Array[] = [];
+    for await (const part of duplex(await accepted(acceptor))) parts.push(part);
     expect(Buffer.compare(Buffer.concat(parts), sent)).toBe(0);
     stream.resume();
     await once(stream, "close");
