@@ -57,7 +57,7 @@ export interface WsSocket {
 /**
  * Accepts WebSocket links with the package `ws` (a peer dependency), from a server made here or on a path of one of your own.
  * On a server of your own, requests for other paths are left to its other `upgrade` listeners, and answered with 404 when
- * there are none. Links that exist when close() is called go on. Text ends a link with 1003, a message that is too large with
+ * there are none, or only such as this; of two for one path the first one takes the link. Links that exist when close() is called go on. Text ends a link with 1003, a message that is too large with
  * 1009, and with the link its session, if it belongs to one. Ring bytes go to the socket without a copy; websocket.ts tells how the peer's close code is told.
  *
  * A page of any origin can connect, and its browser adds the cookies that it has for your host: let `authorize` compare
@@ -78,6 +78,9 @@ export function webSocketServer(options: WebSocketListenOptions | WebSocketAttac
 export function webSocketLink(socket: WsSocket, request: http.IncomingMessage): Link {
   return linkFrom(new WsTransport(socket, request));
 }
+
+/** Whose listeners they are: several may share an HTTP server. */
+const upgradeServers = new WeakMap<object, UpgradeServer>();
 
 class UpgradeServer implements LinkServer {
   readonly #server: http.Server;
@@ -123,6 +126,7 @@ class UpgradeServer implements LinkServer {
   ): Promise<{ host: string; port: number } | string> {
     const server = this.#server;
     this.#onLink = onLink;
+    upgradeServers.set(this.#onUpgrade, this);
     server.on("upgrade", this.#onUpgrade);
     const closed = new Promise<never>((_, reject) => {
       this.#giveUp = () => reject(new Error("the server was closed"));
@@ -154,12 +158,22 @@ class UpgradeServer implements LinkServer {
     this.#server.unref();
   }
 
+  takes(request: http.IncomingMessage): boolean {
+    return this.#path === undefined || request.url?.split("?")[0] === this.#path;
+  }
+
   readonly #onUpgrade = (request: http.IncomingMessage, socket: Duplex, head: Buffer): void => {
-    if (this.#path === undefined || request.url?.split("?")[0] === this.#path) {
+    const listeners = this.#server.listeners("upgrade");
+    const taker = listeners.find((each) => upgradeServers.get(each)?.takes(request));
+    if (taker === this.#onUpgrade) {
       this.#upgrades.handleUpgrade(request, socket, head, (accepted) => {
         this.#onLink?.(webSocketLink(accepted, request));
       });
-    } else if (this.#server.listenerCount("upgrade") === 1) {
+    } else if (
+      !taker &&
+      listeners[0] === this.#onUpgrade &&
+      listeners.every((each) => upgradeServers.has(each))
+    ) {
       // Nobody else is there to answer.
       socket.on("error", () => socket.destroy());
       socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");

@@ -395,6 +395,18 @@ describe("webSocketServer()", () => {
     expect(listener.links).toEqual([]);
   });
 
+  test("several share an HTTP server: each has its path, the first one a path of both, nobody's is answered with 404", async () => {
+    const { server, origin } = await httpServer();
+    const listeners = [];
+    for (const path of ["/a", "/b", "/a"]) listeners.push((await listen({ server, path })).listener);
+    for (const [i, path] of ["/a", "/b"].entries()) {
+      await connect(`${origin}${path}`);
+      destroyLater.push(await listeners[i].accept());
+    }
+    expect(listeners[2].links).toEqual([]);
+    expect(await failure(connect(`${origin}/c`))).toMatchObject({ message: expect.stringContaining("404") });
+  });
+
   test("close() leaves an HTTP server of yours open, and gives its path back", async () => {
     const { server, origin } = await httpServer();
     const { listener } = await listen({ server, path: "/conduit" });
