@@ -58,21 +58,31 @@ export async function persistent<S = Uint8Array, R = Bytes>(
   if (text !== null) {
     try {
       unlock = await lockSession(sessionOf(text));
-      storage.removeItem(key); // not earlier: a page that is left while it waits leaves the state to the next
       if (unlock) conduit = StableConduit.restore<S, R>(source, text, rest);
     } catch (error) {
-      storage.removeItem(key);
       unlock?.();
       failure = error as ConduitError;
     }
-    if (!conduit) onStateLost(failure, text);
   }
-  if (!conduit) {
-    conduit = StableConduit.create<S, R>(source, rest);
-    unlock = await lockSession(conduit.session);
+  const restored = conduit !== null;
+  conduit ??= StableConduit.create<S, R>(source, rest); // throws for options that cannot be: then the state stays
+  if (text !== null) {
+    storage.removeItem(key); // not earlier: a page that is left while it waits leaves the state to the next
+    if (!restored) tellLost(conduit, () => onStateLost(failure, text));
   }
+  if (!restored) unlock = await lockSession(conduit.session);
   keepState(conduit, storage, key, options.pageLife, unlock ?? ignore);
   return conduit;
+}
+
+/** Who throws then does not get the new session. */
+function tellLost<S, R>(conduit: StableConduit<S, R>, tell: () => void): void {
+  try {
+    tell();
+  } catch (error) {
+    conduit.abort(error);
+    throw error;
+  }
 }
 
 /** Moves the state into the storage and out again as the page goes and comes, until the conduit is over. */
@@ -90,15 +100,13 @@ function keepState<S, R>(
 
   /** The state in the storage is this conduit's: nobody has taken it. */
   const mine = () => stored !== null && storage.getItem(key) === stored;
-  const leave = (forGood: boolean) => {
-    const state = forGood ? conduit.suspend() : conduit.park();
-    try {
-      storage.setItem(key, state);
-    } catch (error) {
-      conduit.unpark(); // the storage is full: as a page that cannot be kept it goes on when it is back
-      throw error;
-    }
+  const store = (state: string) => {
+    storage.setItem(key, state);
     stored = state;
+  };
+  const leave = (forGood: boolean) => {
+    if (forGood) store(conduit.suspend());
+    else conduit.park(store); // a throw, when the storage is full, say: then it goes on when the page is back
     unlock(); // a page that holds a lock is kept out of the back/forward cache
   };
   const comeBack = async () => {

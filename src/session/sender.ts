@@ -10,7 +10,16 @@ import { type Core, ENTER_BYTES_MAX, TABLE_ENTRIES } from "../wasm/core.js";
 import { now } from "./clock.js";
 import type { Driver } from "./driver.js";
 import type { Encoder } from "./messages.js";
-import { type Deferred, deferred, quiet, rejected, type Wait, Waiters, watchWait } from "./promises.js";
+import {
+  type Deferred,
+  deferred,
+  ignore,
+  quiet,
+  rejected,
+  type Wait,
+  Waiters,
+  watchWait,
+} from "./promises.js";
 
 /** Gathered sends are written at once when they reach this much; less waits for the end of the running task. */
 const GATHER_BYTES = 65_536;
@@ -26,6 +35,8 @@ export class Sender<S> {
   /** Above high water. */
   congested = false;
   volatileDropped = 0;
+  /** What one task has sent is in the ring. */
+  onGathered: () => void = ignore;
 
   readonly #core: Core;
   readonly #machine: Machine;
@@ -452,6 +463,7 @@ export class Sender<S> {
     if (this.#finished) return;
     this.#flush();
     this.#driver.arm();
+    this.onGathered();
   };
 
   #flush(): void {

@@ -236,6 +236,8 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #connectAlarm: Alarm | null = null;
   #leavePage: (() => void) | null = null;
   #keepsAlive = true;
+  #keep: ((state: string) => void) | null = null; // what park() was given
+  #keeping = false; // #keepState() follows
 
   /** Not for applications: use connect(), create(), or an Acceptor. */
   constructor(setup: ConduitSetup<S, R, D>) {
@@ -423,6 +425,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #handleHanded(items: number, recordBytes: number): void {
     if (this.#close) return;
     this.#machine.handed(items, recordBytes, now());
+    this.#keepState();
     this.#driver.run();
   }
 
@@ -452,6 +455,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #endSending(): void {
     if (this.#sender.ended || this.#close) return;
     this.#sender.end();
+    this.#keepState();
     this.#driver.run();
   }
 
@@ -549,16 +553,31 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     this.#settle({ clean: false, error, undelivered: undeliveredOf<S>(NOTHING_LEFT, {}) }, "suspended");
   }
 
-  /** @internal Its state, for the case that its page does not come back; it has no link until unpark(). @throws as suspend() */
-  park(): string {
-    const state = this.#save();
+  /**
+   * @internal Gives `keep` its state, for the case that its page does not come back: now, and after each task that has changed
+   * it. There is no link until unpark(). @throws as suspend(), and what `keep` throws; then nothing has changed
+   */
+  park(keep: (state: string) => void): void {
+    keep(this.#save());
+    this.#keep = keep;
+    this.#sender.onGathered = () => this.#keepState();
     this.#hold("parked");
-    return state;
   }
 
   /** @internal */
   unpark(): void {
+    this.#keep = null;
+    this.#sender.onGathered = ignore;
     this.#reconnector?.release("parked");
+  }
+
+  #keepState(): void {
+    if (!this.#keep || this.#keeping) return;
+    this.#keeping = true;
+    queueMicrotask(() => {
+      this.#keeping = false;
+      if (this.#keep && !this.#close) this.#keep(this.#save());
+    });
   }
 
   /** @internal The same in all conduits that the session goes through, and in their states. */

@@ -423,6 +423,33 @@ describe("persistent()", () => {
     expect(page.allListeners).toBe(0);
   });
 
+  test.each(["freeze", "pagehide"])(
+    "what is sent, and finished, after %s is in the state, too [resume.suspend]",
+    async (type) => {
+      const { acceptor, load } = await tab();
+      const page = new FakePage();
+      const { conduit } = await load(page);
+      const server = await accepted(acceptor);
+      for (const item of ["a", "b"]) server.send(bytes(item));
+      expect(await take(conduit, 1)).toEqual(["a"]);
+      await until(() => conduit.stats().receivedItems === 2);
+      conduit.send(bytes("before"));
+      if (type === "freeze") page.tellDocument("freeze");
+      else page.tell("pagehide", true);
+      conduit.send(bytes("by a later listener"));
+      expect(await take(conduit, 1)).toEqual(["b"]);
+      await turn();
+      conduit.send(bytes("by a later task"));
+      conduit.end();
+      await turn();
+      const { conduit: next } = await load(new FakePage()); // the one before was discarded
+      expect(await take(server, 3)).toEqual(["before", "by a later listener", "by a later task"]);
+      expect(await server.recv()).toBeUndefined();
+      server.send(bytes("c"));
+      expect(await take(next, 1)).toEqual(["c"]);
+    },
+  );
+
   test("leaves the session to the page that took it while this one was in the cache", async () => {
     const { acceptor, load } = await tab();
     const cached = new FakePage();
@@ -473,6 +500,25 @@ describe("persistent()", () => {
     const server = await accepted(acceptor);
     expect(text(await server.recv())).toBe("new");
     expect(storage.items.size).toBe(0);
+  });
+
+  test("options that cannot be cost no state: it is there for whoever corrects them", async () => {
+    const { acceptor, storage, load } = await tab();
+    const page = new FakePage();
+    const { conduit } = await load(page);
+    conduit.send(bytes("kept"));
+    page.tell("pagehide");
+    const told: unknown[] = [];
+    const wrong = {
+      storage,
+      pageLife: new FakePage(),
+      replayBytes: 1,
+      onStateLost: (error: unknown) => told.push(error),
+    };
+    const error = await failure(persistent(sourceFor(portOf(acceptor)), "chat", wrong));
+    expect([error.code, told, storage.items.size]).toEqual(["CONDUIT_OPTIONS", [], 1]);
+    await load(new FakePage());
+    expect(await take(await accepted(acceptor), 1)).toEqual(["kept"]);
   });
 
   test("a page that cannot be kept, because its state is too large, goes on when it is back", async () => {
