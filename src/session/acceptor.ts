@@ -150,7 +150,7 @@ class SessionAcceptor<S, R, D> implements Acceptor<S, R, D>, GreeterHost<StableC
     const { data, budget, ...limits } = grant as Grant<D>;
     const resolved = resolveLimits(limits, this.#limits);
     if (this.sessions.size >= this.#maxSessions) this.#evictable()?.abort("evicted for another session");
-    const conduit: StableConduit<S, R, D> = new StableConduit<S, R, D>({
+    const conduit: StableConduit<S, R, D> = StableConduit.of<S, R, D>({
       role: "acceptor",
       profile: extended ? "extended" : "base",
       limits: resolved,

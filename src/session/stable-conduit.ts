@@ -239,8 +239,12 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #keep: ((state: string) => void) | null = null; // what park() was given
   #keeping = false; // #keepState() follows
 
-  /** Not for applications: use connect(), create(), or an Acceptor. */
-  constructor(setup: ConduitSetup<S, R, D>) {
+  /** @internal The acceptor's. */
+  static of<S, R, D>(setup: ConduitSetup<S, R, D>): StableConduit<S, R, D> {
+    return new StableConduit(setup);
+  }
+
+  private constructor(setup: ConduitSetup<S, R, D>) {
     const core = threadCore();
     this.#schema = setup.schema;
     this.#limits = setup.limits;
