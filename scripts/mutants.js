@@ -280,9 +280,9 @@ const MUTANTS = {
     what: "what the peer keeps back at a reconnect is not asked for [base.again]",
     patches: [
       {
-        file: "src/proto/machine.ts",
-        from: 'if (this.profile !== "base" || this.#links < 2',
-        to: 'if (this.profile !== "" || this.#links < 2',
+        file: "src/proto/asking.ts",
+        from: "if (this.#links < 2 ||",
+        to: "if (this.#links >= 0 ||",
       },
     ],
   },

@@ -32,6 +32,7 @@ import type { ClientHello } from "../link/source.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Core } from "../wasm/core.js";
 import { meaningOfAbort } from "./abort.js";
+import { Asking } from "./asking.js";
 import {
   AbortCode,
   abortRecord,
@@ -172,10 +173,6 @@ const MAX_MESSAGE_BYTES = 131_072;
 const SHRINK_AFTER_MS = 1_000;
 /** How much of the window frames that are held out of order may take [recv.gap]. */
 const HELD_WINDOW_SHARE = 4;
-/** Each waits twice as long as the one before it, so often at most [base.again]. */
-const MAX_ASK_DOUBLINGS = 6;
-/** A probe that brings no ack doubles the wait for the next one, so often at most [base.probe]. */
-const MAX_PROBE_DOUBLINGS = 6;
 /** Of a window or a ring, after which an ack is owed at the latest [ack.delay]. */
 const ACK_SHARE = 1 / 4;
 /** How long a link that is asked by probeLink() may be silent. */
@@ -223,7 +220,6 @@ export class Machine {
   #proven = false; // acceptor, base: a frame has come, so the initiator has its key
   #confirmPending = false; // acceptor: this link offered a key that is not confirmed yet
   #lastHeard = 0;
-  #linkUpAt = 0;
 
   // --- receiving
   #anyHanded = false;
@@ -246,12 +242,7 @@ export class Machine {
   #wantsFin = false;
   #finSeq = -1;
   #ackWanted = 0;
-  #needSince = NEVER; // base: an ack is needed since then [base.probe]
-  #fruitlessProbes = 0; // since the last ack
-  #links = 0; // that were used, with or without a handshake
-  #asks = 0; // links given up to ask again since an item came [base.again]
-  #unlikeReference = false; // the peer offered the extended profile: it has not the reference's habits
-  #lastAckAt = 0;
+  readonly #asking: Asking;
   #emptySince = NEVER;
 
   // --- timers
@@ -273,6 +264,7 @@ export class Machine {
     this.#schemas = options.schemas ?? null;
     this.#sessionId = options.sessionId;
     this.#word = block >>> 2;
+    this.#asking = new Asking(options.limits.probeMs);
     this.#held = new HeldFrames(options.limits.receiveWindow / HELD_WINDOW_SHARE);
     this.ring = new ReplayRing(core, block, options.limits, options.budget ?? null);
     this.#setField(EXTENDED, this.profile === "extended" ? 1 : 0);
@@ -406,7 +398,7 @@ export class Machine {
     this.#signal("attached");
     this.#closeLink();
     this.#useLink(link.framing, now);
-    this.#unlikeReference = link.hello.extended;
+    this.#asking.keepsNothingBack = link.hello.extended;
     if (serverHello) this.#queue(payloadFor(link.framing, encodeServerHello(serverHello)));
     if (serverHello || !this.#anyHanded) {
       this.#told();
@@ -511,7 +503,7 @@ export class Machine {
     const records = batch.spans.length / 2;
     this.#unhandedBytes += batch.recordBytes;
     this.#unhandedRecords += records;
-    this.#asks = 0;
+    this.#asking.handleItem();
     if (this.#peerFin >= 0) return this.#fail(violation("ext.fin", "an item after the peer's end"));
     if (
       this.profile === "extended" &&
@@ -819,42 +811,32 @@ export class Machine {
     this.#queue(pingRecord(TYPE_PING, new Uint8Array(8)));
   }
 
-  // ------------------------------------------------------------------ probing for an ack [base.probe]
+  // ------------------------------------------------------------------ giving a link up to learn from the next (asking.ts)
 
-  /** When to drop the link for the ack that a resume brings; NEVER while none is needed. */
+  /** When to drop the link for the ack that a resume brings; NEVER while none is needed [base.probe]. */
   #probeAt(now: number): number {
     if (this.profile !== "base") return NEVER;
     const half = this.ring.usedBytes >= this.#limits.replayBytes / 2;
     const needed = this.ring.inFlightBytes > 0 && (half || this.#ackWanted > 0 || this.#wantsFin);
     // What the peer would have to replay it could lose: everything received has to be acknowledged first.
     const peerHasNothing = this.#ackedOnWire === this.#field(RECV_NEXT) && this.#held.size === 0;
-    if (!needed || !peerHasNothing) {
-      this.#needSince = NEVER;
-      return NEVER;
-    }
-    if (this.#needSince === NEVER) this.#needSince = now;
-    // On a link too slow for one frame in this time, probing at the same pace would stop all progress.
-    const patience = this.#limits.probeMs * 2 ** Math.min(this.#fruitlessProbes, MAX_PROBE_DOUBLINGS);
-    return Math.max(this.#needSince, this.#lastAckAt, this.#linkUpAt) + patience;
+    return this.#asking.probeAt(needed && peerHasNothing, now);
   }
 
   #probe(): void {
-    this.#needSince = NEVER;
-    this.#fruitlessProbes++;
+    this.#asking.handleProbe();
     this.#ask("what it has received [base.probe]");
   }
 
-  // ------------------------------------------------------------------ asking again [base.again]
-
-  /** When a link that is not the first and on which the peer is silent is given up for another. */
+  /** When a link that is not the first and on which the peer is silent is given up for another [base.again]. */
   #againAt(): number {
-    if (this.profile !== "base" || this.#links < 2 || this.#unlikeReference) return NEVER;
-    if (this.wantsPause || this.#held.size > 0 || this.#writes.length > 0) return NEVER;
-    return this.#lastHeard + this.#limits.probeMs * 2 ** Math.min(this.#asks, MAX_ASK_DOUBLINGS);
+    if (this.profile !== "base" || this.wantsPause || this.#held.size > 0 || this.#writes.length > 0)
+      return NEVER;
+    return this.#asking.againAt(this.#lastHeard);
   }
 
   #askAgain(): void {
-    this.#asks++;
+    this.#asking.handleAgain();
     this.#ask("what it may have kept back [base.again]");
   }
 
@@ -986,7 +968,7 @@ export class Machine {
       this.settleProfile(saved.profile);
       this.#everOpen = saved.opened;
       this.#key = saved.key;
-      this.#links = saved.key ? 1 : 0; // the next one is not the session's first
+      if (saved.key) this.#asking.handleRestored();
       if (saved.peerMaxFrameBytes !== null) this.peer.maxFrameBytes = saved.peerMaxFrameBytes;
       if (saved.peerGraceMs !== null) this.peer.graceMs = saved.peerGraceMs;
       if (saved.opened) this.#setField(SEND_MAX_ITEM, this.#maxSend);
@@ -1115,12 +1097,12 @@ export class Machine {
   }
 
   #useLink(framing: Framing, now: number): void {
-    this.#links++;
+    this.#asking.handleLink(now);
     this.#framing = framing;
     this.#messageBytes = FIRST_MESSAGE_BYTES;
     this.#flight = null;
     this.#parting = false;
-    this.#linkUpAt = this.#lastHeard = now;
+    this.#lastHeard = now;
     this.#refused = null;
   }
 
@@ -1133,7 +1115,8 @@ export class Machine {
     this.#dropQueue();
     this.#pong = null;
     this.#writes.length = 0;
-    this.#handshakeBy = this.#pongBy = this.#gapAt = this.#needSince = NEVER;
+    this.#handshakeBy = this.#pongBy = this.#gapAt = NEVER;
+    this.#asking.handleLinkGone();
     this.#held.clear();
     if (!this.#freed) this.#releasing(() => this.ring.dropPending());
     if (this.#state === "ended") this.#free();
@@ -1157,7 +1140,7 @@ export class Machine {
     const resumed = this.#everOpen;
     this.#everOpen = true;
     this.#handshakeBy = this.#graceEndsAt = NEVER;
-    this.#linkUpAt = this.#lastAckAt = now;
+    this.#asking.handleOpen(now);
     if (!resumed && this.ring.largestItem > this.#maxSend) {
       const what = "an item sent before the peer's limits were known is larger than its maxFrameBytes";
       return this.#fail(new ConduitError("CONDUIT_FRAME_TOO_LARGE", "local", what));
@@ -1237,9 +1220,7 @@ export class Machine {
 
   #noteAck(now: number): void {
     this.#anyAcked = true;
-    this.#lastAckAt = now;
-    this.#needSince = NEVER;
-    this.#fruitlessProbes = 0;
+    this.#asking.handleAck(now);
     this.#flight?.acked(this.ring.inFlightBytes, now);
     this.#events.push({ type: "acked" });
     this.#enterFin();
