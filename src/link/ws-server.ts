@@ -3,6 +3,7 @@ import http from "node:http";
 import https from "node:https";
 import type { AddressInfo, ListenOptions } from "node:net";
 import type { Duplex } from "node:stream";
+import { createSecureContext } from "node:tls";
 import { WebSocketServer } from "ws";
 import { linkError, optionsError, violation } from "../errors.js";
 import { LIMITS } from "../limits.js";
@@ -193,6 +194,7 @@ function ownServer(tls: https.ServerOptions | undefined): http.Server {
   };
   if (!tls) return http.createServer(timeouts, answer);
   try {
+    createSecureContext(tls); // https does so, too, but in Bun with the first handshake only
     return https.createServer({ handshakeTimeout: patience, ...timeouts, ...tls }, answer);
   } catch (cause) {
     throw optionsError(`tls options: ${(cause as Error).message}`);

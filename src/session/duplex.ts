@@ -28,8 +28,11 @@ const MAX_ITEM_BYTES = 65_536;
  *
  * Ends: the peer's end is `end`. A session that ends otherwise destroys the stream with its ConduitError; one that this side has
  * closed or aborted behind the stream's back destroys it without one (ERR_STREAM_PREMATURE_CLOSE in pipeline() and finished()).
- * destroy() aborts the conduit, with the error as the reason; but when the peer's end was read and nothing written is lost by it, as
- * after a `for await` that only reads, it closes the conduit in good order. `close` comes when the session is over.
+ * destroy() aborts the conduit, with the error as the reason; but when the peer's end was read and nothing written is lost by it,
+ * it closes the conduit in good order. `close` comes when the session is over.
+ *
+ * A `for await` that has read to the peer's end destroys the stream in Node 20 and 22; newer versions leave a stream that can
+ * still be written to open (nodejs/node#64275). After one that only reads, call end(), or choose `allowHalfOpen: false`.
  */
 export function duplex(
   conduit: StableConduit<Uint8Array, Bytes>,

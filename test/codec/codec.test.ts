@@ -1,11 +1,10 @@
 // What a codec promises beyond the vectors: precise errors, limits, one copy, nothing outside its part of the bytes.
-import v8 from "node:v8";
-import vm from "node:vm";
 import { describe, expect, expectTypeOf, it } from "vitest";
 import { type CodecOptions, codecOf } from "../../src/codec/codec.js";
 import { INTEGER_RANGES } from "../../src/codec/json-value.js";
 import { ConduitError } from "../../src/errors.js";
 import * as s from "../../src/schema.js";
+import { collectGarbage } from "../fixtures/collect-garbage.js";
 
 const Line = s.struct("Line", { sku: s.string, count: s.u16, note: s.option(s.string) });
 const Order = s.struct("Order", {
@@ -46,9 +45,6 @@ function errorOf(action: () => unknown): ConduitError {
   }
   throw new Error("nothing was thrown");
 }
-
-v8.setFlagsFromString("--expose-gc");
-const collectGarbage = vm.runInNewContext("gc") as () => void;
 
 function usedHeap(): number {
   collectGarbage();

@@ -199,11 +199,15 @@ describe("messagePort()", () => {
 
   test("a worker that is terminated closes its links", async () => {
     // It keeps the ports and does nothing with them.
-    const code = `require("node:worker_threads").parentPort.on("message", (message) => (globalThis.kept = message));`;
+    const code = `const { parentPort } = require("node:worker_threads");
+    parentPort.on("message", (message) => {
+      globalThis.kept = message;
+      parentPort.postMessage("kept");
+    });`;
     const worker = new Worker(code, { eval: true });
     cleanups.push(() => worker.terminate());
-    await once(worker, "online");
     const a = new End(await dial(messagePort(worker))).start();
+    await once(worker, "message");
     a.write(Uint8Array.of(1));
     await a.until(() => a.reported === 1);
     await worker.terminate();

@@ -36,18 +36,8 @@ export const DIFFERENCES = [
   },
   {
     runtime: "bun",
-    why: "a port is not told that the worker with its other end was terminated; keepalive finds out",
-    tests: [/^messagePort\(\) a worker that is terminated closes its links$/],
-  },
-  {
-    runtime: "bun",
     why: "what a socket brings at once can be 512 KiB, and be as much above `receiveWindow`",
     tests: [/ in the base profile a consumer that is stalled pauses the link \[ext\.window\]$/],
-  },
-  {
-    runtime: "bun",
-    why: "`https.createServer()` takes a certificate that is none; handshakes fail instead",
-    tests: [/^webSocketServer\(\) refuses a path that is none and a limit out of range/],
   },
   {
     runtime: "deno",
@@ -87,10 +77,5 @@ export const DIFFERENCES = [
     runtime: "deno",
     why: "a session that waits for its next link keeps the memory of a link that was cut until it has one, or ends",
     tests: [/^a session that waits for its next link holds nothing of the dead one$/],
-  },
-  {
-    runtime: "deno",
-    why: "turns of its event loop are longer: with a `probeMs` of 5 a session of the base profile probes in vain, with 100 it does not",
-    tests: [/base, a receiver that speaks now and then: what it has sent carries later acks too/],
   },
 ];

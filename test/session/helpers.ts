@@ -1,8 +1,6 @@
 // What the suites of the session layer share: sessions over real sockets, raw peers that break the rules, and a check
 // after each test that nothing is left behind: no socket, no linear memory, no rejection that nobody handled.
 import net from "node:net";
-import v8 from "node:v8";
-import vm from "node:vm";
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
 import { type ChaosOptions, type ChaosProxy, startChaosProxy } from "../../examples/demo/chaos-proxy.js";
 import {
@@ -19,6 +17,7 @@ import {
   tcp,
 } from "../../src/node.js";
 import { threadCore } from "../../src/wasm/core.js";
+import { collectGarbage } from "../fixtures/collect-garbage.js";
 
 export type Conduit = StableConduit<Uint8Array, Bytes>;
 export type Service = Acceptor<Uint8Array, Bytes, unknown>;
@@ -116,15 +115,6 @@ export function cleanSlate(): void {
 export function heldBytes(): number {
   collectGarbage();
   return process.memoryUsage().arrayBuffers;
-}
-
-const collectGarbage = garbageCollector();
-
-function garbageCollector(): () => void {
-  const { Bun } = globalThis as { Bun?: { gc(force: boolean): void } };
-  if (Bun) return () => Bun.gc(true);
-  v8.setFlagsFromString("--expose-gc");
-  return vm.runInNewContext("gc") as () => void;
 }
 
 // ------------------------------------------------------------------ sessions
