@@ -26,7 +26,7 @@ const OPERATIONS = ["encode", "batch", "scan", "ack", "rewind"];
 
 export const about =
   "The hot path alone in one thread: AssemblyScript compiled for shared and for plain memory, against a careful " +
-  "TypeScript twin of the same functions ([bench/core-twin.js](bench/core-twin.js)), which a test holds to the same " +
+  "TypeScript twin of the same functions (`bench/core-twin.js`), which a test holds to the same " +
   "bytes. WASM has to copy what it reads into its memory, the twin reads it where it is: both are in these figures.";
 
 export const defaults = {
