@@ -180,7 +180,7 @@ export class Picture {
   /**
    * Text that can be read on whatever is below it.
    * @param {string} text
-   * @param {number} x of its middle
+   * @param {number} x of its middle, as far as it then fits the width
    * @param {number} y
    */
   #write(text, x, y) {
@@ -191,8 +191,10 @@ export class Picture {
     context.lineJoin = "round";
     context.lineWidth = 6;
     context.strokeStyle = GROUND;
-    context.strokeText(text, x, y);
-    context.fillText(text, x, y);
+    const half = context.measureText(text).width / 2 + context.lineWidth;
+    const inside = Math.min(Math.max(x, half), FIELD.width - half);
+    context.strokeText(text, inside, y);
+    context.fillText(text, inside, y);
   }
 
   /** @param {(progress: number) => void} draw with 0 to 1 */
