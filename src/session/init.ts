@@ -1,6 +1,6 @@
 // The thread's WebAssembly instance before the first conduit needs it.
 import { Core, hasCore, provideCore, threadCore } from "../wasm/core.js";
-import { bestBuild, binaryOf, exportsOf, importsOf, refused } from "../wasm/instantiate.js";
+import { binaryOf, exportsOf, importsOf, refused } from "../wasm/instantiate.js";
 import { LinearMemory } from "../wasm/memory.js";
 
 let preparing: Promise<void> | null = null;
@@ -23,14 +23,13 @@ export function init(): Promise<void> {
 
 async function prepare(): Promise<void> {
   if (hasCore()) return;
-  const build = bestBuild();
-  const memory = new LinearMemory(build);
+  const memory = LinearMemory.best();
   // Of a module Chromium's old limit would forbid even the instance; from bytes to instance in one step is free of it.
-  const compiled = WebAssembly.instantiate(binaryOf(build), importsOf(memory.memory));
+  const compiled = WebAssembly.instantiate(binaryOf(memory.build), importsOf(memory.memory));
   const { instance } = await compiled.catch((cause) => {
     throw refused(cause);
   });
-  provideCore(new Core(build, memory, exportsOf(instance)));
+  provideCore(new Core(memory, exportsOf(instance)));
 }
 
 /**

@@ -2,7 +2,7 @@
 // Functions are fields, so that a call site is a plain call that the engine can inline.
 import { BLOCK_BYTES } from "../../assembly/abi.js";
 import { bytesOf } from "../bytes-of.js";
-import { type Build, bestBuild, type CoreExports, instantiate } from "./instantiate.js";
+import { type Build, type CoreExports, instantiate } from "./instantiate.js";
 import { LinearMemory } from "./memory.js";
 
 /** Largest piece of a chunk that is copied in for one scan; a socket read is at most as large. */
@@ -32,12 +32,8 @@ export class Core {
   readonly table: number;
 
   /** @throws ConduitError as instantiate() */
-  constructor(
-    build: Build = bestBuild(),
-    memory = new LinearMemory(build),
-    exports = instantiate(build, memory.memory),
-  ) {
-    this.build = build;
+  constructor(memory = LinearMemory.best(), exports = instantiate(memory.build, memory.memory)) {
+    this.build = memory.build;
     this.memory = memory;
     this.exports = exports;
     this.frameEnter = this.exports.frameEnter;

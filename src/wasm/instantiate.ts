@@ -44,11 +44,6 @@ export interface CoreExports {
 /** `shared` needs SharedArrayBuffer (Node, isolated pages); `plain` runs everywhere. */
 export type Build = "shared" | "plain";
 
-/** Where SharedArrayBuffer is hidden (pages that are not isolated) only the plain build runs. */
-export function bestBuild(): Build {
-  return typeof SharedArrayBuffer === "undefined" ? "plain" : "shared";
-}
-
 /** The module's bytes, a new array for each call. */
 export function binaryOf(build: Build): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(hex.length / 2);

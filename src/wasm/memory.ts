@@ -21,6 +21,7 @@ const MAX_ORDER = 30;
 export const RESULT = 64;
 
 export class LinearMemory {
+  readonly build: Build;
   readonly shared: boolean;
   readonly memory: WebAssembly.Memory;
   /** The whole memory. Replaced when it grows: read it from here each time, keep it never. */
@@ -31,10 +32,27 @@ export class LinearMemory {
   readonly #free: Set<number>[] = Array.from({ length: MAX_ORDER + 1 }, () => new Set());
   #used = 0;
 
+  /**
+   * That of the shared build, where there is such memory: pages that are not isolated have none, and phones refuse to set 2 GiB
+   * of addresses aside, which plain memory needs not.
+   * @throws ConduitError CONDUIT_MEMORY
+   */
+  static best(): LinearMemory {
+    if (typeof SharedArrayBuffer === "undefined") return new LinearMemory("plain");
+    try {
+      return new LinearMemory("shared");
+    } catch {
+      return new LinearMemory("plain");
+    }
+  }
+
   /** @throws ConduitError CONDUIT_MEMORY when the engine gives none */
   constructor(build: Build) {
+    this.build = build;
     this.shared = build === "shared";
     this.memory = newMemory(this.shared);
+    // An engine that knows no such memory gives a plain one, which the shared build cannot import.
+    if (this.shared && !(this.memory.buffer instanceof SharedArrayBuffer)) throw noMemory();
     this.u8 = new Uint8Array(this.memory.buffer);
     this.u32 = new Uint32Array(this.memory.buffer);
   }
@@ -144,8 +162,12 @@ function newMemory(shared: boolean): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAX_PAGES, shared });
   } catch (cause) {
-    throw new ConduitError("CONDUIT_MEMORY", "local", "there is no linear memory", { fatal: false, cause });
+    throw noMemory(cause);
   }
+}
+
+function noMemory(cause?: unknown): ConduitError {
+  return new ConduitError("CONDUIT_MEMORY", "local", "there is no linear memory", { fatal: false, cause });
 }
 
 function orderOf(bytes: number): number {

@@ -118,6 +118,38 @@ test("init() that was refused rejects with CONDUIT_OPTIONS and may be called aga
   expect(await exchange()).toEqual([1, 2, 3]);
 });
 
+/** Engines that have a SharedArrayBuffer and make no WebAssembly memory of it, each in its way. */
+const WITHOUT_SHARED_MEMORY: Record<
+  string,
+  (descriptor: WebAssembly.MemoryDescriptor) => WebAssembly.Memory
+> = {
+  "refuses 2 GiB of shared addresses": (descriptor) => {
+    if (descriptor.shared) throw new RangeError("could not allocate memory");
+    return new Memory(descriptor);
+  },
+  "knows plain memory only": (descriptor) => new Memory({ ...descriptor, shared: false }),
+};
+
+test.each(Object.keys(WITHOUT_SHARED_MEMORY))("an engine that %s runs the plain build", async (engine) => {
+  const memoryOf = WITHOUT_SHARED_MEMORY[engine];
+  const Limited = class {
+    constructor(descriptor: WebAssembly.MemoryDescriptor) {
+      // biome-ignore lint/correctness/noConstructorReturn: stands for a constructor of the engine's
+      return memoryOf(descriptor);
+    }
+  };
+  for (const prepare of ["init", "initSync"] as const) {
+    vi.resetModules();
+    lib = await import("../../src/index.js");
+    ({ threadCore } = await import("../../src/wasm/core.js"));
+    Object.assign(WebAssembly, { Memory: Limited });
+    await lib[prepare]();
+    expect(threadCore().build).toBe("plain");
+    Object.assign(WebAssembly, { Memory });
+    expect(await exchange()).toEqual([1, 2, 3]);
+  }
+});
+
 test("where the engine gives no memory, conduits and init() fail with CONDUIT_MEMORY, until it does", async () => {
   const cause = new RangeError("could not allocate memory");
   const none = class {

@@ -2,11 +2,13 @@
 import { describe } from "vitest";
 import { Core } from "../../src/wasm/core.js";
 import type { Build } from "../../src/wasm/instantiate.js";
+import { LinearMemory } from "../../src/wasm/memory.js";
 
 export const BUILDS: readonly Build[] = ["shared", "plain"];
 
 export function onBothBuilds(suite: (core: Core, build: Build) => void): void {
-  for (const build of BUILDS) describe(`${build} build`, () => suite(new Core(build), build));
+  for (const build of BUILDS)
+    describe(`${build} build`, () => suite(new Core(new LinearMemory(build)), build));
 }
 
 /** A u32 of the linear memory, for example a field of a block. */
