@@ -1,4 +1,5 @@
-// Copies between the replay ring's memory, which may be shared, and memory that its holder can keep, change and transfer.
+// Copies between the replay ring's memory, which may be shared, and memory that its holder can keep, change and transfer;
+// and how a chunk's memory is given back before the garbage collector comes.
 import type { Bytes } from "./link.js";
 
 /**
@@ -47,3 +48,30 @@ function isShared(bytes: Uint8Array): boolean {
   // The name may be missing: pages that are not isolated have none.
   return typeof SharedArrayBuffer !== "undefined" && bytes.buffer instanceof SharedArrayBuffer;
 }
+
+/**
+ * Gives a chunk's memory back now: the next chunk is read into it while it is in the cache. All its views are empty
+ * afterwards. What is a part of something larger is left to the garbage collector.
+ */
+export function freeChunk({ buffer, length }: Bytes): void {
+  if (length > 0 && buffer.byteLength === length) drop(buffer);
+}
+
+/** ES2024; Node has it from version 21 on. */
+interface TransferableBuffer extends ArrayBuffer {
+  transfer(byteLength: number): ArrayBuffer;
+}
+
+/** Detaches the buffer, so that its memory belongs to nobody. */
+const drop: (buffer: ArrayBuffer) => void =
+  "transfer" in ArrayBuffer.prototype
+    ? (buffer) => void (buffer as TransferableBuffer).transfer(0)
+    : (buffer) => {
+        // A port that leads nowhere takes over what is transferred to it, and drops it.
+        if (!nowhere) {
+          nowhere = new MessageChannel().port1;
+          nowhere.close();
+        }
+        nowhere.postMessage(null, [buffer]);
+      };
+let nowhere: MessagePort | undefined;

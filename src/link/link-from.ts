@@ -6,7 +6,11 @@ import type { Framing, Link, LinkInfo, LinkSink } from "./link.js";
 
 /** Where a transport puts its events. After close(), or after `closed`, calls have no effect. */
 export interface TransportSink {
-  /** Gives the bytes away: they must not change afterwards. Views of shared memory are copied. Anything else than bytes ends the link [link.message]. */
+  /**
+   * Gives the bytes away: they must not change afterwards, and an ArrayBuffer that they fill is the receiving application's to
+   * transfer (Batch.detach()) or to free (Batch.release()). Views of shared memory, or of a part of something larger, are copied.
+   * Anything else than bytes ends the link [link.message].
+   */
   bytes(bytes: Uint8Array): void;
   /** The transport is gone. */
   closed(error?: Error): void;

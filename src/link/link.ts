@@ -36,7 +36,7 @@ export interface LinkInfo {
 
 /** Receives a link's events, never from inside a call to one of the link's methods. */
 export interface LinkSink {
-  /** The chunk belongs to the sink from now on and never is a view of shared memory. */
+  /** The chunk belongs to the sink from now on, which may detach it, and never is a view of shared memory. */
   bytes(chunk: Bytes): void;
   /**
    * The oldest write() that has not been reported is done: its memory will not be read again.

@@ -1,5 +1,6 @@
 // What a consumer gets: the items of one receive chunk, without an object per item.
-import { ConduitError } from "../errors.js";
+import { ConduitError, optionsError } from "../errors.js";
+import { freeChunk } from "../link/chunk.js";
 import type { Bytes } from "../link/link.js";
 
 /** Turns the item that lies in the chunk from `start` to `end` into what the application calls an item; null: its bytes. */
@@ -11,28 +12,42 @@ export interface Batch<R> extends Iterable<R> {
   readonly length: number;
   /**
    * Item i: a view of the chunk, or a value decoded from it. A view keeps the whole chunk alive.
-   * @throws ConduitError CONDUIT_OPTIONS when there is no item i, CONDUIT_DECODE when it cannot be decoded.
+   * @throws ConduitError CONDUIT_OPTIONS when there is no item i or after release(), CONDUIT_DECODE when it cannot be decoded.
    */
   at(i: number): R;
   /** The chunk. Never a view of shared memory. Batches may share one: leave it as it is, or detach(). */
   readonly bytes: Bytes;
   /** Offset and size of each item in `bytes`: two numbers per item, no object. */
   readonly spans: Uint32Array;
-  /** Both, now the caller's: `bytes` has an ArrayBuffer of its own and can be transferred. */
+  /**
+   * Both, now the caller's: `bytes` has an ArrayBuffer of its own and can be transferred.
+   * @throws ConduitError CONDUIT_OPTIONS after release().
+   */
   detach(): { bytes: Bytes; spans: Uint32Array };
+  /**
+   * Says that nothing of this batch will be read any more: the chunk's memory is given back now and read into again, and does
+   * not wait for the garbage collector. From here on views of its items are empty (they never show other bytes), `bytes` too,
+   * and values that were decoded as "borrowed" or "lazy" must not be read. A chunk that another batch shares is left alone,
+   * and what detach() gave stays the caller's. Never necessary, and no acknowledgement: that comes when the consumer is
+   * done, as ever. A second call does nothing.
+   */
+  release(): void;
 }
 
 export class ChunkBatch<R> implements Batch<R> {
-  readonly bytes: Bytes;
+  bytes: Bytes;
   readonly spans: Uint32Array;
   readonly length: number;
   /** Bytes of the records, which the receive window counts. */
   readonly recordBytes: number;
-  /** Another batch refers to the same chunk. */
+  /** Another batch, or an item that was given out, refers to the same chunk. */
   readonly shared: boolean;
+  #detached = false;
+  /** Items that at() gives out: all, or none after release(). */
+  #items: number;
   readonly #decode: Decode<R>;
   // The getters of a typed array cost a call each, too much per item.
-  readonly #buffer: ArrayBuffer;
+  #buffer: ArrayBuffer;
   readonly #base: number;
 
   constructor(bytes: Bytes, spans: Uint32Array, recordBytes: number, decode: Decode<R>, shared = false) {
@@ -41,16 +56,16 @@ export class ChunkBatch<R> implements Batch<R> {
     this.length = spans.length >>> 1;
     this.recordBytes = recordBytes;
     this.shared = shared;
+    this.#items = this.length;
     this.#decode = decode;
     this.#buffer = bytes.buffer;
     this.#base = bytes.byteOffset;
   }
 
   at(i: number): R {
-    if (i >>> 0 !== i || i >= this.length) {
-      throw new ConduitError("CONDUIT_OPTIONS", "local", `no item ${i} in a batch of ${this.length}`, {
-        fatal: false,
-      });
+    if (i >>> 0 !== i || i >= this.#items) {
+      this.#refuseReleased();
+      throw optionsError(`no item ${i} in a batch of ${this.length}`);
     }
     const { spans } = this;
     const start = spans[2 * i];
@@ -68,11 +83,27 @@ export class ChunkBatch<R> implements Batch<R> {
   }
 
   detach(): { bytes: Bytes; spans: Uint32Array } {
+    this.#refuseReleased();
     const { bytes, spans, shared } = this;
+    this.#detached = true;
     const own = !shared && bytes.buffer.byteLength === bytes.byteLength;
     return { bytes: own ? bytes : bytes.slice(), spans };
   }
+
+  release(): void {
+    if (!this.shared && !this.#detached) freeChunk(this.bytes);
+    this.bytes = NOTHING;
+    this.#buffer = NOTHING.buffer;
+    this.#items = 0;
+  }
+
+  #refuseReleased(): void {
+    if (this.bytes === NOTHING) throw optionsError("this batch was released");
+  }
 }
+
+/** The bytes of a released batch. */
+const NOTHING: Bytes = new Uint8Array(0);
 
 /** @throws ConduitError CONDUIT_DECODE */
 export function decodeItem<R>(decode: NonNullable<Decode<R>>, chunk: Bytes, start: number, end: number): R {

@@ -310,8 +310,9 @@ export class Receiver<R> {
     const current = this.#current;
     if (!current) return this.#nextBatch();
     this.#current = null;
-    const { bytes, spans, shared } = current;
-    return new ChunkBatch(bytes, spans.slice(2 * this.#index), this.#unreported, this.decode, shared);
+    // Shared with the items that were given out: borrowed ones are views.
+    const rest = current.spans.slice(2 * this.#index);
+    return new ChunkBatch(current.bytes, rest, this.#unreported, this.decode, true);
   }
 
   #nextBatch(): ChunkBatch<R> | null {

@@ -1,6 +1,6 @@
-// Copies out of shared memory.
+// Copies out of shared memory, and chunks that are given back.
 import { expect, test } from "vitest";
-import { ownedChunk, plainCopy, plainView } from "../../src/link/chunk.js";
+import { freeChunk, ownedChunk, plainCopy, plainView } from "../../src/link/chunk.js";
 import { Random, seeds } from "../wasm/random.js";
 
 test.for(seeds(1))(
@@ -42,4 +42,29 @@ test("ownedChunk() takes over memory that the bytes fill, and copies views of so
   const pooled = ownedChunk(Buffer.from("ab"));
   expect([pooled, pooled.buffer.byteLength]).toEqual([Uint8Array.of(97, 98), 2]);
   expect(Object.getPrototypeOf(ownedChunk(Buffer.alloc(100_000)))).toBe(Uint8Array.prototype);
+});
+
+// In Node 20 by another way than in newer ones: npm run test:runtimes.
+test("freeChunk() empties a chunk and all its views, and leaves parts and empty ones", () => {
+  for (let i = 0; i < 3; i++) {
+    const chunk = new Uint8Array(65_536).fill(7);
+    const views = [chunk.subarray(0, 10), new Uint8Array(chunk.buffer, 100, 5)];
+    freeChunk(views[0]);
+    expect([chunk.length, views[1][0]]).toEqual([65_536, 7]);
+    freeChunk(chunk);
+    freeChunk(chunk);
+    expect([chunk, ...views, chunk.buffer].map(({ byteLength }) => byteLength)).toEqual([0, 0, 0, 0]);
+  }
+  freeChunk(new Uint8Array(0));
+});
+
+test("freeChunk() gives memory back before the garbage collector comes", () => {
+  const kept: Uint8Array[] = [];
+  const before = process.memoryUsage().arrayBuffers;
+  for (let i = 0; i < 512; i++) {
+    const chunk = new Uint8Array(65_536);
+    kept.push(chunk);
+    freeChunk(chunk);
+  }
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4 * 65_536);
 });
