@@ -14,14 +14,16 @@ const system = {
   async receive({ received }) {
     const acceptor = await listen(tcp.server({ host: "127.0.0.1", port: 0 }));
     acceptEach(acceptor, (conduit) => {
-      conduit.onItems = ({ bytes: chunk, spans }) => {
+      conduit.onItems = (batch) => {
+        const { bytes: chunk, spans } = batch;
         let bytes = 0;
         let firstBytes = 0;
         for (let i = 0; i < spans.length; i += 2) {
           bytes += spans[i + 1];
           firstBytes += chunk[spans[i]];
         }
-        received(spans.length / 2, bytes, firstBytes);
+        batch.release();
+        received(batch.length, bytes, firstBytes);
       };
     });
     return receiverOf(acceptor);

@@ -1,5 +1,5 @@
 // This package, through its public API, as one would use it for many small messages: send() per item on one side,
-// onItems and a view per item on the other.
+// onItems and a view per item on the other, which gives each batch back as soon as it has read it.
 import { once } from "node:events";
 import net from "node:net";
 import { Attachment, connect, listen, tcp } from "stable-conduit/node";
@@ -51,6 +51,7 @@ export function counting(conduit, { received, echo }) {
       firstBytes += item[0];
       if (echo) conduit.send(item);
     }
+    batch.release();
     received(batch.length, bytes, firstBytes);
   };
 }
