@@ -5,7 +5,8 @@ import type { Bytes, Link, LinkInfo, LinkServer } from "../link/link.js";
 import { AbortCode } from "../proto/control.js";
 import type { Grave } from "../proto/greeting.js";
 import { Registry } from "../proto/registry.js";
-import { Alarm, now, randomId } from "./clock.js";
+import { Alarm } from "./alarm.js";
+import { now, randomId } from "./clock.js";
 import { Greeter, type GreeterHost } from "./greeter.js";
 import {
   type Awaitable,

@@ -5,7 +5,8 @@ import type { Bytes, Link, LinkSink } from "../link/link.js";
 import type { ServerHello } from "../proto/handshake.js";
 import type { AttachedLink, Machine, MachineEvent } from "../proto/machine.js";
 import type { Core } from "../wasm/core.js";
-import { Alarm, now } from "./clock.js";
+import { Alarm } from "./alarm.js";
+import { now } from "./clock.js";
 import { LinkPort } from "./link-port.js";
 
 /** Bytes given to the link and not yet written out: enough to keep it busy, little enough that an ack gets through soon. */
