@@ -96,6 +96,8 @@ function keepState<S, R>(
   if (isOver(conduit)) return unlock(); // an aborted signal was given
   const window = pageOf(option || true);
   let over = false;
+  let away = false;
+  let returning = false;
   let stored: string | null = null;
 
   /** The state in the storage is this conduit's: nobody has taken it. */
@@ -104,22 +106,29 @@ function keepState<S, R>(
     storage.setItem(key, state);
     stored = state;
   };
+  const withdraw = () => {
+    if (mine()) storage.removeItem(key);
+    stored = null;
+  };
   const leave = (forGood: boolean) => {
+    away = true;
     if (forGood) store(conduit.suspend());
     else conduit.park(store); // a throw, when the storage is full, say: then it goes on when the page is back
     unlock(); // a page that holds a lock is kept out of the back/forward cache
   };
   const comeBack = async () => {
-    if (stored === null) return;
+    away = false;
+    if (stored === null || returning) return;
+    returning = true;
     const still = mine();
-    stored = null;
-    if (still) storage.removeItem(key);
+    withdraw();
     const lock = still ? await lockSession(conduit.session) : null;
-    if (lock === null) return conduit.depart();
-    unlock = lock;
-    if (over || stored !== null)
-      unlock(); // ended meanwhile, or left again
-    else conduit.unpark();
+    returning = false;
+    if (lock) unlock = lock;
+    if (over || (lock && away)) return unlock(); // ended meanwhile, or left again
+    withdraw(); // what was sent while it waited for the lock
+    if (lock) conduit.unpark();
+    else conduit.depart();
   };
   const handle = (event: Event) => {
     const { persisted } = event as PageTransitionEvent;
