@@ -1,6 +1,6 @@
 // What the life of a page does to its conduits: hidden, offline, frozen, back again. The page is an EventTarget of the
 // test's own; test/browser/page-life.test.ts does the same in Chromium.
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import {
   type Attachment,
   type Bytes,
@@ -421,6 +421,25 @@ describe("persistent()", () => {
     expect(storage.items.size).toBe(0);
     await conduit.close();
     expect(page.allListeners).toBe(0);
+  });
+
+  test("what is sent while a page that is back waits for its lock does not keep it away, nor its state in the storage", async () => {
+    const locks = new FakeLocks();
+    vi.stubGlobal("navigator", { locks });
+    onTestFinished(() => void vi.unstubAllGlobals());
+    const { acceptor, storage, load } = await tab();
+    const page = new FakePage();
+    const { conduit } = await load(page);
+    const server = await accepted(acceptor);
+    page.tell("pagehide", true);
+    await until(() => locks.held.size === 0);
+    locks.held.add(`stable-conduit ${conduit.session}`); // for a moment somebody else's
+    page.tell("pageshow", true);
+    conduit.send(bytes("back"));
+    await until(() => storage.items.size === 1); // kept, for the case that this page is discarded now
+    locks.held.clear();
+    expect(await take(server, 1)).toEqual(["back"]);
+    expect(storage.items.size).toBe(0);
   });
 
   test.each(["freeze", "pagehide"])(
