@@ -68,7 +68,10 @@ export const webSockets = {
 /** @param {Server} server */
 async function nextConduit(server) {
   const acceptor = await listen(webSocketServer({ server }));
-  for await (const conduit of acceptor) return conduit;
+  for await (const conduit of acceptor) {
+    conduit.closed.then(() => acceptor.close()); // or it keeps the process alive as long as it remembers the session
+    return conduit;
+  }
   throw new Error("nobody connected");
 }
 
