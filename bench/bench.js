@@ -8,6 +8,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { machine, versions } from "./machine.js";
 import { SUITES } from "./suites/names.js";
+import { UnknownSystem } from "./system.js";
 import { toText } from "./tables.js";
 
 const COMMANDS = ["report", "guard"];
@@ -82,7 +83,11 @@ async function runSuite() {
   };
 
   const before = machine();
-  const { results, skipped } = await suite.run(options, (line) => console.error(line));
+  const running = suite.run(options, (line) => console.error(line));
+  const { results, skipped } = await running.catch((error) => {
+    if (error instanceof UnknownSystem) fail(error.message);
+    throw error;
+  });
   const { systems, sizes, rounds, seconds } = options;
   /** @type {Report} */
   const report = {

@@ -1,6 +1,7 @@
 // What the benchmarks compare: a system moves items from one process to another. To add one, write a module with a
 // default export of type System and name it with --systems, by its path or, in systems/, by its name. README.md has
 // an example.
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -69,6 +70,25 @@ import { pathToFileURL } from "node:url";
  * @property {boolean} [echoes] (latency) it does what `echo` and `answered` ask for
  */
 
+/** A name that --systems should not have. */
+export class UnknownSystem extends Error {
+  /** @param {string} name */
+  constructor(name) {
+    super(`no system of this suite: ${name}`);
+  }
+}
+
+/**
+ * @template T
+ * @param {URL} url
+ * @param {string} name
+ * @returns {Promise<T>} its default export
+ */
+export async function importSystem(url, name) {
+  if (!existsSync(url)) throw new UnknownSystem(name);
+  return (await import(url.href)).default;
+}
+
 /**
  * @param {string} name of a file in systems/, or a path
  * @returns {Promise<System>}
@@ -78,5 +98,5 @@ export async function loadSystem(name) {
     /^[\w-]+(\.[\w-]+)*$/.test(name) && !name.endsWith(".js")
       ? new URL(`systems/${name}.js`, import.meta.url)
       : pathToFileURL(resolve(name));
-  return (await import(url.href)).default;
+  return importSystem(url, name);
 }

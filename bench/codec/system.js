@@ -1,5 +1,7 @@
 // What the codec suite compares. To add a system, write systems/<name>.js with a default export of type CodecSystem.
 
+import { importSystem, UnknownSystem } from "../system.js";
+
 /** @typedef {import("./cases.js").Case} Case */
 
 /**
@@ -33,6 +35,6 @@
  * @returns {Promise<CodecSystem>}
  */
 export async function loadSystem(name) {
-  if (!/^[\w.-]+$/.test(name)) throw new Error(`not the name of a system: ${name}`);
-  return (await import(new URL(`systems/${name}.js`, import.meta.url).href)).default;
+  if (!/^[\w.-]+$/.test(name)) throw new UnknownSystem(name);
+  return importSystem(new URL(`systems/${name}.js`, import.meta.url), name);
 }

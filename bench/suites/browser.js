@@ -7,6 +7,7 @@ import { Meter } from "../browser/meter.js";
 import { conduits, webSockets } from "../browser/node.js";
 import { inRounds } from "../rounds.js";
 import { median, range, ratio } from "../statistics.js";
+import { UnknownSystem } from "../system.js";
 import { figure, short, size as sizeOf } from "../tables.js";
 
 /** @typedef {import("../bench.js").Options} Options */
@@ -54,7 +55,7 @@ export const defaults = {
  */
 export async function run(options, progress) {
   for (const system of options.systems) {
-    if (!(system in SYSTEMS)) throw new Error(`no system of this suite: ${system}`);
+    if (!(system in SYSTEMS)) throw new UnknownSystem(system);
   }
   if (missing !== null) {
     const reason = missing;

@@ -6,6 +6,7 @@ import { SYSTEMS } from "../core/core.js";
 import { Peer, profiling } from "../peer.js";
 import { inRounds } from "../rounds.js";
 import { median, range, ratio, rounded } from "../statistics.js";
+import { UnknownSystem } from "../system.js";
 import { figure, size as sizeOf } from "../tables.js";
 
 /** @typedef {import("../bench.js").Options} Options */
@@ -43,6 +44,7 @@ export const defaults = {
  * @returns {Promise<{ results: Result[], skipped: Record<string, string> }>}
  */
 export async function run({ systems, sizes, rounds: times, seconds, cpuProf }, progress) {
+  for (const system of systems) if (!SYSTEMS.includes(system)) throw new UnknownSystem(system);
   const measured = await inRounds(
     times,
     sizes.flatMap((size) => systems.map((system) => ({ system, size }))),

@@ -3,7 +3,9 @@ import { once } from "node:events";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { inRounds } from "../rounds.js";
 import { median, range, ratio } from "../statistics.js";
+import { UnknownSystem } from "../system.js";
 import { figure, short, size as sizeOf } from "../tables.js";
+import { WAYS } from "../threads/ways.js";
 
 /** @typedef {import("../bench.js").Options} Options */
 /** @typedef {{ system: string, size: number, messagesPerSecond: number, messagesPerSecondRange: [number, number], rounds: number[] }} Result */
@@ -26,6 +28,7 @@ export const defaults = {
  * @returns {Promise<{ results: Result[], skipped: Record<string, string> }>}
  */
 export async function run({ systems, sizes, rounds: times, seconds }, progress) {
+  for (const system of systems) if (!(system in WAYS)) throw new UnknownSystem(system);
   const measured = await inRounds(
     times,
     sizes.flatMap((size) => systems.map((system) => ({ system, size }))),

@@ -1,6 +1,7 @@
 // The benchmark harness itself: results are well formed. How fast anything is, is not a matter for a test.
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { SUITES } from "../../bench/suites/names.js";
 import { resultOf, run } from "./run.js";
 
 test("bench throughput has a rate and a cost per system and size", { timeout: 30_000 }, async () => {
@@ -26,6 +27,17 @@ test("bench throughput has a rate and a cost per system and size", { timeout: 30
 test("bench without a suite says which there are and exits with 2", async () => {
   await expect(run()).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining("throughput") });
 });
+
+test.each(SUITES)(
+  "bench %s says which system there is not, and exits with 2",
+  { timeout: 30_000 },
+  async (suite) => {
+    await expect(run(suite, "--quick", "--systems=nothing")).rejects.toMatchObject({
+      code: 2,
+      stderr: "no system of this suite: nothing\n",
+    });
+  },
+);
 
 test("bench takes a system of somebody else by its path", { timeout: 30_000 }, async () => {
   const example = fileURLToPath(new URL("../../bench/example-system.js", import.meta.url));
