@@ -68,7 +68,8 @@ export interface Codec<T> extends Decoder<T> {
   encodeInto(target: Uint8Array, offset: number, end: number, value: T): number;
   /**
    * The value's bytes, the caller's own; at most `limit`, by default 256 MiB. Throws CONDUIT_ENCODE, and
-   * CONDUIT_FRAME_TOO_LARGE for more bytes than that.
+   * CONDUIT_FRAME_TOO_LARGE for more bytes than that, which is found out by writing so many: values from elsewhere, whose parts may
+   * occur again and again, should have a limit of your own, as they have in a conduit.
    */
   encode(value: T, limit?: number): Uint8Array<ArrayBuffer>;
 }

@@ -129,6 +129,10 @@ export class ConduitSocket extends EventTarget implements WebSocket {
     return CLOSED;
   }
 
+  get [Symbol.toStringTag](): string {
+    return "WebSocket";
+  }
+
   get url(): string {
     return this.#url;
   }

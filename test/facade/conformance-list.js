@@ -124,6 +124,12 @@ for (const url of ["ws://", "http://a:b/", "ftp://127.0.0.1/", "mailto:a@b.test"
   });
 }
 
+line("it says that it is a WebSocket", async (env) => {
+  const socket = await opened(env);
+  equal(String(socket), "[object WebSocket]");
+  await closed(socket);
+});
+
 line("url is the parsed URL, with ws: for http:", async (env) => {
   const socket = new env.WebSocket(`${env.url.replace("ws:", "HTTP:")}/a/../b?c`);
   equal(socket.url, `${env.url}/b?c`);
