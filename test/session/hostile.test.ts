@@ -67,7 +67,7 @@ let bystander: {
 async function withBystander(
   options: ListenOptions<Uint8Array, Uint8Array<ArrayBuffer>, unknown> = {},
 ): Promise<void> {
-  acceptor = await service({ handshakeTimeoutMs: 300, ...options });
+  acceptor = await service({ handshakeTimeoutMs: 5_000, ...options });
   const client = track(await connect<Uint8Array, Uint8Array<ArrayBuffer>>(sourceFor(portOf(acceptor))));
   const server = await accepted(acceptor);
   const counter = new Counter().attach(server);
@@ -82,6 +82,14 @@ async function withBystander(
 }
 
 beforeEach(() => withBystander());
+
+/** The same, with an acceptor that has these options. */
+async function anew(options: Parameters<typeof withBystander>[0]): Promise<void> {
+  bystander.running = false;
+  await bystander.done;
+  await acceptor.close();
+  await withBystander(options);
+}
 
 afterEach(async () => {
   bystander.running = false;
@@ -135,6 +143,7 @@ describe("before there is a session", () => {
   });
 
   test("a peer that stalls anywhere in the handshake is closed in handshakeTimeoutMs [hello.timeout]", async () => {
+    await anew({ handshakeTimeoutMs: 300 });
     const hello = clientHello("extended");
     const settings = settingsRecord({});
     const stalls = [
@@ -206,10 +215,7 @@ describe("before there is a session", () => {
   });
 
   test("a thousand half handshakes at once cost what they are allowed to, and go away [hello.timeout]", async () => {
-    bystander.running = false;
-    await bystander.done;
-    await acceptor.close();
-    await withBystander({ maxPendingHandshakes: 300, handshakeTimeoutMs: 2_000 });
+    await anew({ maxPendingHandshakes: 300, handshakeTimeoutMs: 2_000 });
     const usedBytes = threadCore().memory.usedBytes;
     const hello = clientHello("extended");
     const peers = await Promise.all(
@@ -315,10 +321,7 @@ const violations: [string, Profile | "both", string, () => Uint8Array][] = [
 
 describe("within a session", () => {
   beforeEach(async () => {
-    bystander.running = false;
-    await bystander.done;
-    await acceptor.close();
-    await withBystander({ maxFrameBytes: 100_000 });
+    await anew({ maxFrameBytes: 100_000 });
   });
 
   const cases = violations.flatMap(([what, profile, rule, make]) =>
@@ -545,10 +548,7 @@ describe("within a session", () => {
 });
 
 async function acceptorWithWindow(receiveWindow: number): Promise<void> {
-  bystander.running = false;
-  await bystander.done;
-  await acceptor.close();
-  await withBystander({ maxFrameBytes: 100_000, receiveWindow });
+  await anew({ maxFrameBytes: 100_000, receiveWindow });
 }
 
 // ------------------------------------------------------------------ keys
@@ -591,6 +591,7 @@ describe("keys", () => {
   });
 
   test("a right key alone takes nothing over in the extended profile: SETTINGS must come first [ext.commit]", async () => {
+    await anew({ handshakeTimeoutMs: 500 });
     const { raw, conduit, key } = await openRaw(acceptor);
     const half = (await RawPeer.dial(portOf(acceptor))).write(clientHello("extended", key, null));
     await half.payload(0);
