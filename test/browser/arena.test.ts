@@ -110,6 +110,21 @@ test("the arena fits a phone", async () => {
   expect(wrong).toEqual([]);
 });
 
+test("the arena fits a phone on its side: both worlds and the buttons, without scrolling", async () => {
+  const { page } = await openArena({ width: 667, height: 375 });
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(667);
+  const inView = [
+    ...SIDES.flatMap((side) => [page.locator(`${side} canvas`), page.locator(`${side} [data-figure=lost]`)]),
+    ...["Cut my network", "Pulse", "Say"].map((name) => page.getByRole("button", { name })),
+    page.getByLabel("Say something"),
+  ];
+  for (const part of inView) {
+    const { x, y, width, height } = (await part.boundingBox())!;
+    expect(x + width).toBeLessThanOrEqual(667);
+    expect(y + height).toBeLessThanOrEqual(375);
+  }
+});
+
 test("the arena in a page says when its session is over", async () => {
   const { server, page } = await openArena({ width: 1280, height: 730 });
   server.signal("SIGTERM");
