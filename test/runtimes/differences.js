@@ -40,6 +40,11 @@ export const DIFFERENCES = [
     tests: [/ in the base profile a consumer that is stalled pauses the link \[ext\.window\]$/],
   },
   {
+    runtime: "bun",
+    why: "memory that was given back still counts in `process.memoryUsage()` until the garbage collector has come by",
+    tests: [/^freeChunk\(\) gives memory back before the garbage collector comes$/],
+  },
+  {
     runtime: "deno",
     why: "`process.getActiveResourcesInfo()` counts sockets that are unref'd, and no ports",
     issue: "denoland/deno#35071",
