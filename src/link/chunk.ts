@@ -54,7 +54,12 @@ function isShared(bytes: Uint8Array): boolean {
  * afterwards. What is a part of something larger is left to the garbage collector.
  */
 export function freeChunk({ buffer, length }: Bytes): void {
-  if (length > 0 && buffer.byteLength === length) drop(buffer);
+  if (length === 0 || buffer.byteLength !== length) return;
+  try {
+    drop(buffer);
+  } catch {
+    // Some memory of a custom transport cannot be given away: a WebAssembly.Memory's, or what an addon keeps.
+  }
 }
 
 /** ES2024; Node has it from version 21 on. */
