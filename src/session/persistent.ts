@@ -97,36 +97,47 @@ function keepState<S, R>(
   const window = pageOf(option || true);
   let over = false;
   let away = false;
+  let parked = false;
   let returning = false;
   let stored: string | null = null;
 
-  /** The state in the storage is this conduit's: nobody has taken it. */
-  const mine = () => stored !== null && storage.getItem(key) === stored;
-  const store = (state: string) => {
-    storage.setItem(key, state);
-    stored = state;
-  };
+  /** Another page of the tab has taken the state: the session is its own now. */
+  const taken = () => stored !== null && storage.getItem(key) !== stored;
   const withdraw = () => {
-    if (mine()) storage.removeItem(key);
+    if (stored !== null && !taken()) storage.removeItem(key);
     stored = null;
+  };
+  /** Replaces what is there; if that fails nothing is: an older state would lose items, and bring others twice. */
+  const store = (save: () => string) => {
+    if (taken()) return;
+    try {
+      const state = save();
+      storage.setItem(key, state);
+      stored = state;
+    } catch (error) {
+      withdraw();
+      throw error;
+    }
   };
   const leave = (forGood: boolean) => {
     away = true;
-    if (forGood) store(conduit.suspend());
+    if (forGood) store(() => conduit.suspend());
     else conduit.park(store); // a throw, when the storage is full, say: then it goes on when the page is back
+    parked = true;
     unlock(); // a page that holds a lock is kept out of the back/forward cache
   };
   const comeBack = async () => {
     away = false;
-    if (stored === null || returning) return;
+    if (!parked || returning) return;
     returning = true;
-    const still = mine();
+    const still = !taken();
     withdraw();
     const lock = still ? await lockSession(conduit.session) : null;
     returning = false;
     if (lock) unlock = lock;
     if (over || (lock && away)) return unlock(); // ended meanwhile, or left again
     withdraw(); // what was sent while it waited for the lock
+    parked = false;
     if (lock) conduit.unpark();
     else conduit.depart();
   };
@@ -141,7 +152,7 @@ function keepState<S, R>(
     if (!isOver(conduit)) return;
     over = true;
     // Ended while it was away: the next page must not go on with it.
-    if (conduit.status.state === "closed" && mine()) storage.removeItem(key);
+    if (conduit.status.state === "closed") withdraw();
     unlock();
     for (const type of ["pagehide", "pageshow"]) window?.removeEventListener(type, handle);
     for (const type of ["freeze", "resume"]) window?.document.removeEventListener(type, handle);

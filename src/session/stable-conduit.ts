@@ -237,7 +237,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #connectAlarm: Alarm | null = null;
   #leavePage: (() => void) | null = null;
   #keepsAlive = true;
-  #keep: ((state: string) => void) | null = null; // what park() was given
+  #keep: ((save: () => string) => void) | null = null; // what park() was given
   #keeping = false; // #keepState() follows
 
   /** @internal The acceptor's. */
@@ -431,7 +431,6 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #handleHanded(items: number, recordBytes: number): void {
     if (this.#close) return;
     this.#machine.handed(items, recordBytes, now());
-    this.#keepState();
     this.#driver.run();
   }
 
@@ -461,7 +460,6 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   #endSending(): void {
     if (this.#sender.ended || this.#close) return;
     this.#sender.end();
-    this.#keepState();
     this.#driver.run();
   }
 
@@ -560,11 +558,11 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
   }
 
   /**
-   * @internal Gives `keep` its state, for the case that its page does not come back: now, and after each task that has changed
-   * it. There is no link until unpark(). @throws as suspend(), and what `keep` throws; then nothing has changed
+   * @internal Calls `keep` to store its state, for the case that its page does not come back: now, and after each task that has
+   * changed it. `save` throws as suspend(). There is no link until unpark(). @throws what `keep` throws; then nothing has changed
    */
-  park(keep: (state: string) => void): void {
-    keep(this.#save());
+  park(keep: (save: () => string) => void): void {
+    keep(() => this.#save());
     this.#keep = keep;
     this.#sender.onGathered = () => this.#keepState();
     this.#hold("parked");
@@ -582,7 +580,14 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     this.#keeping = true;
     queueMicrotask(() => {
       this.#keeping = false;
-      if (this.#keep && !this.#close) this.#keep(this.#save());
+      if (!this.#keep || this.#close) return;
+      try {
+        this.#keep(() => this.#save());
+      } catch (cause) {
+        this.#keep = null; // said once
+        const what = "a page that is away has changed its session, whose state could not be kept";
+        reportUnobserved(new ConduitError("CONDUIT_STATE", "local", what, { fatal: false, cause }));
+      }
     });
   }
 
@@ -932,6 +937,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
     if (status.state === "open" && status.rttMs !== this.#machine.rttMs) {
       this.#setStatus({ state: "open", profile: this.#machine.profile, rttMs: this.#machine.rttMs });
     }
+    this.#keepState();
   }
 
   #setStatus(status: Status): void {
@@ -985,7 +991,7 @@ function failureCode(error: ConduitError): AbortCode {
   return error.code === "CONDUIT_DECODE" ? AbortCode.decode : AbortCode.handler;
 }
 
-/** A fatal end that nobody looks at is told as a warning, never as a crash. */
+/** What goes wrong and nobody looks at, as a fatal end may, is told as a warning, never as a crash. */
 function reportUnobserved(error: ConduitError): void {
   const { process } = globalThis as { process?: { emitWarning?(warning: Error): void } };
   if (process?.emitWarning) process.emitWarning(error);

@@ -374,10 +374,11 @@ describe("persistent()", () => {
   async function tab(storage = new FakeStorage()) {
     const acceptor = await service();
     const source = sourceFor(portOf(acceptor));
-    const load = async (page: FakePage, from = storage) => {
+    const load = async (page: FakePage, from = storage, options: ConnectOptions = {}) => {
       const lostStates: unknown[] = [];
       const conduit = track(
         await persistent<Uint8Array, Bytes>(source, "chat", {
+          ...options,
           storage: from,
           pageLife: page,
           retry: { baseMs: 1, capMs: 20 },
@@ -468,6 +469,47 @@ describe("persistent()", () => {
       expect(await take(next, 1)).toEqual(["c"]);
     },
   );
+
+  test("an end() whose last write was given up after freeze is in the state, too [resume.suspend]", async () => {
+    const { acceptor, load } = await tab();
+    const page = new FakePage();
+    const { conduit } = await load(page, undefined, { replayBytes: 65_536 });
+    const server = await accepted(acceptor);
+    page.tellDocument("freeze");
+    const item = new Uint8Array(20_000);
+    let accepts = 0;
+    const giveUp = new AbortController();
+    const written: Promise<void>[] = [];
+    for (let i = 0; i < 4; i++) {
+      written.push(conduit.write(item, { signal: giveUp.signal }).then(() => void accepts++));
+    }
+    conduit.end().catch(() => {});
+    await until(() => accepts > 0);
+    giveUp.abort();
+    await Promise.allSettled(written);
+    expect(accepts).toBeLessThan(4);
+    await load(new FakePage());
+    expect(await take(server, accepts)).toHaveLength(accepts);
+    expect(await timeout(server.recv(), 5_000, "the end")).toBeUndefined();
+  });
+
+  test("does not overwrite the state of the page that took its own while this one was in the cache", async () => {
+    const { acceptor, storage, load } = await tab();
+    const cached = new FakePage();
+    const { conduit } = await load(cached);
+    const server = await accepted(acceptor);
+    cached.tell("pagehide", true);
+    const page = new FakePage();
+    const { conduit: next } = await load(page);
+    next.send(bytes("mine"));
+    page.tell("pagehide");
+    const [state] = storage.items.values();
+    conduit.send(bytes("nobody's"));
+    await turn();
+    expect([...storage.items.values()]).toEqual([state]);
+    await load(new FakePage());
+    expect(await take(server, 1)).toEqual(["mine"]);
+  });
 
   test("leaves the session to the page that took it while this one was in the cache", async () => {
     const { acceptor, load } = await tab();
@@ -595,6 +637,51 @@ describe("persistent() without luck", () => {
     page.tellDocument("resume");
     expect(await take(server, 1)).toEqual(["kept"]);
   });
+
+  test.each(["its state is too large", "its storage is full"])(
+    "a page that sends after freeze, and %s, leaves no state that is out of date, and goes on when it is back",
+    async (why) => {
+      const locks = new FakeLocks();
+      vi.stubGlobal("navigator", { locks });
+      const warnings: Error[] = [];
+      const note = (warning: Error) => warnings.push(warning);
+      process.on("warning", note);
+      onTestFinished(() => {
+        vi.unstubAllGlobals();
+        process.off("warning", note);
+      });
+      const acceptor = await service();
+      const page = new FakePage();
+      const storage = new FakeStorage();
+      const conduit = track(
+        await persistent<Uint8Array, Bytes>(sourceFor(portOf(acceptor)), "late", {
+          storage,
+          pageLife: page,
+          maxStateBytes: 4_096,
+        }),
+      );
+      const server = await accepted(acceptor);
+      page.tellDocument("freeze");
+      expect(storage.items.size).toBe(1);
+      if (why === "its storage is full") {
+        storage.setItem = () => {
+          throw new DOMException("full", "QuotaExceededError");
+        };
+      }
+      const item = new Uint8Array(why === "its storage is full" ? 1 : 5_000);
+      conduit.send(item);
+      await until(() => warnings.length > 0);
+      expect(storage.items.size).toBe(0);
+      conduit.send(item);
+      await turn(5);
+      expect(warnings).toMatchObject([{ code: "CONDUIT_STATE" }]);
+      page.tellDocument("resume");
+      expect(await take(server, 2)).toHaveLength(2);
+      expect([...locks.held]).toEqual([`stable-conduit ${conduit.session}`]);
+      conduit.abort();
+      await until(() => locks.held.size === 0);
+    },
+  );
 
   test("a conduit that is over before it began leaves no listener and holds no lock", async () => {
     const locks = new FakeLocks();
