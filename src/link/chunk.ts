@@ -58,7 +58,7 @@ export function freeChunk({ buffer, length }: Bytes): void {
   try {
     drop(buffer);
   } catch {
-    // Some memory of a custom transport cannot be given away: a WebAssembly.Memory's, or what an addon keeps.
+    // Some memory of a custom transport cannot be given away: linear memory, or what an addon keeps.
   }
 }
 
