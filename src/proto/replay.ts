@@ -159,7 +159,7 @@ export class ReplayRing {
   push(item: Uint8Array): void {
     const length = bytesOf.length.call(item);
     const at = this.reserve(length);
-    this.#core.copyIn(item, at);
+    this.#core.copyIn(item, at, length);
     this.commit(at, length);
   }
 

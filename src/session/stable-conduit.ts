@@ -308,7 +308,7 @@ export class StableConduit<S = Uint8Array, R = Bytes, D = unknown> implements As
 
   /**
    * Accepts an item: its bytes are copied before this returns. The fast path. What lies in memory that other threads share
-   * must be left alone by them for so long; above all, an array that has the length of a growable buffer must not grow.
+   * must be left alone by them for so long, or the peer gets what they made of it.
    * @throws ConduitError, and nothing has changed: CONDUIT_REPLAY_FULL at replayBytes or while write()s are queued,
    *   CONDUIT_FRAME_TOO_LARGE, CONDUIT_MEMORY, CONDUIT_ENCODE for what is no Uint8Array, CONDUIT_CLOSED.
    */

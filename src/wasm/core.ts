@@ -11,6 +11,7 @@ export const SCAN_BYTES_MAX = 65_536;
 export const ENTER_BYTES_MAX = SCAN_BYTES_MAX;
 /** So far an alignment moves what is staged. */
 const ALIGNMENT = 8;
+const STAGING_BYTES = SCAN_BYTES_MAX + ALIGNMENT;
 /** From here on a copy at the wrong alignment costs more than to ask for the alignment. */
 const ALIGN_FROM_BYTES = 256;
 /** Items that one scan can list. */
@@ -28,6 +29,8 @@ export class Core {
   readonly deframe: CoreExports["deframe"];
   /** Where a chunk is copied to for its scan, and items on their way in. Used within one call only. */
   readonly chunk: number;
+  /** That place and no more: a copy that is longer than was said, because another thread makes its buffer grow, ends here. */
+  #staging: Uint8Array;
   /** Where a scan lists items, TABLE_ENTRIES pairs. Used within one call only. */
   readonly table: number;
 
@@ -38,7 +41,11 @@ export class Core {
     this.exports = exports;
     this.frameEnter = this.exports.frameEnter;
     this.deframe = this.exports.deframe;
-    this.chunk = this.memory.allocate(SCAN_BYTES_MAX + ALIGNMENT);
+    this.chunk = this.memory.allocate(STAGING_BYTES);
+    this.#staging = this.memory.view(this.chunk, STAGING_BYTES);
+    this.memory.onGrown = () => {
+      this.#staging = this.memory.view(this.chunk, STAGING_BYTES);
+    };
     this.table = this.memory.allocate(TABLE_ENTRIES * 8);
   }
 
@@ -47,21 +54,23 @@ export class Core {
 
   /** Commits a frame with a copy of `item`, whose own length it is, at most ENTER_BYTES_MAX. false = refused, as frameEnter. */
   enter(block: number, item: Uint8Array, length: number): boolean {
-    const staged = length < ALIGN_FROM_BYTES ? this.chunk : this.chunk + (byteOffsetOf.call(item) & 7);
-    setBytes.call(this.memory.u8, item, staged);
-    return this.frameEnter(block, staged, length) !== 0;
+    const phase = length < ALIGN_FROM_BYTES ? 0 : byteOffsetOf.call(item) & 7;
+    try {
+      setBytes.call(this.#staging, item, phase);
+    } catch {
+      return false; // it has grown
+    }
+    return this.frameEnter(block, this.chunk + phase, length) !== 0;
   }
 
-  /** Copies `bytes` in, to the address `to`. */
-  copyIn(bytes: Uint8Array, to: number): void {
-    const length = lengthOf.call(bytes);
+  /** Copies the first `length` of `bytes` in, to the address `to`. */
+  copyIn(bytes: Uint8Array, to: number, length = lengthOf.call(bytes)): void {
     const from = byteOffsetOf.call(bytes);
-    const staged = this.chunk + (from & 7);
+    const phase = from & 7;
     for (let at = 0; at < length; at += ENTER_BYTES_MAX) {
       const size = Math.min(ENTER_BYTES_MAX, length - at);
-      const piece = size === length ? bytes : new Uint8Array(bufferOf.call(bytes), from + at, size);
-      setBytes.call(this.memory.u8, piece, staged);
-      this.exports.copyBytes(to + at, staged, size);
+      setBytes.call(this.#staging, new Uint8Array(bufferOf.call(bytes), from + at, size), phase);
+      this.exports.copyBytes(to + at, this.chunk + phase, size);
     }
   }
 

@@ -27,6 +27,8 @@ export class LinearMemory {
   /** The whole memory. Replaced when it grows: read it from here each time, keep it never. */
   u8: Uint8Array;
   u32: Uint32Array;
+  /** They were replaced. */
+  onGrown: (() => void) | null = null;
 
   #top = RESULT + RESULT_BYTES;
   readonly #free: Set<number>[] = Array.from({ length: MAX_ORDER + 1 }, () => new Set());
@@ -154,6 +156,7 @@ export class LinearMemory {
     }
     this.u8 = new Uint8Array(this.memory.buffer);
     this.u32 = new Uint32Array(this.memory.buffer);
+    this.onGrown?.();
     return true;
   }
 }

@@ -45,4 +45,18 @@ onBothBuilds((core) => {
       }
     }
   });
+
+  // An array over a growable buffer is as long as another thread has made it by the time that it is copied.
+  test("an item that is longer than it was enters nothing beyond its place, and not itself", () => {
+    const behind = core.table;
+    const before = memory.copyOut(behind, 4_096);
+    const block = core.allocateBlock();
+    expect(core.enter(block, new Uint8Array(2 * ENTER_BYTES_MAX).fill(GUARD_BYTE), 10)).toBe(false);
+    expect(Buffer.compare(memory.copyOut(behind, 4_096), before)).toBe(0);
+    core.freeBlock(block);
+
+    memory.u8.fill(GUARD_BYTE, target, target + 512);
+    core.copyIn(random.bytes(300), target + GUARD, 100);
+    expectCopied(memory.copyOut(target + GUARD, 100), target + GUARD);
+  });
 });
