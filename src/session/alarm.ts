@@ -36,6 +36,9 @@ export class Alarm {
   }
 }
 
+/** A timer that is so late may not come at all: a test's fake clock took it along. Another one is set. */
+const OVERDUE_MS = 100;
+
 /** What is set, the earliest first, and the timer for that one. */
 class Alarms {
   /** A binary heap: none is due before its parent, which is at half the place. */
@@ -79,12 +82,13 @@ class Alarms {
   }
 
   #arm(currently: number): void {
-    const { at } = this.#heap[0];
-    if (this.#firing || at >= this.#firesAt) return;
+    const at = Math.max(this.#heap[0].at, currently);
+    const overdue = currently > this.#firesAt + OVERDUE_MS;
+    if (this.#firing || (at >= this.#firesAt && !overdue)) return;
     clearTimeout(this.#timer);
     this.#firesAt = at;
     // Rounded up: a timer that fires a little early would find nothing to do and be set again.
-    const delay = Math.min(Math.max(0, Math.ceil(at - currently)), MAX_TIMEOUT_MS);
+    const delay = Math.min(Math.ceil(at - currently), MAX_TIMEOUT_MS);
     this.#timer = setTimeout(this.#fire, delay);
     this.#refTimer();
   }

@@ -4,6 +4,7 @@ import { randomFrom } from "../../examples/demo/chaos-proxy.js";
 import { Alarm } from "../../src/session/alarm.js";
 import { now } from "../../src/session/clock.js";
 import { seeds } from "../wasm/random.js";
+import { timeout } from "./helpers.js";
 
 const CLOCK = ["setTimeout", "clearTimeout", "performance"] as const;
 
@@ -107,6 +108,14 @@ describe("alarms", () => {
     expect(woken).toBe(0);
     vi.advanceTimersByTime(1);
     expect(woken).toBe(1);
+  });
+
+  test("that a fake clock took along, when it went, do not keep others from being woken", async () => {
+    vi.useFakeTimers({ toFake: [...CLOCK] });
+    alarm(() => {}).set(now() + 5, now());
+    vi.useRealTimers();
+    const woken = new Promise<void>((resolve) => alarm(resolve).set(now() + 5, now()));
+    await timeout(woken, 2_000, "the alarm");
   });
 
   test("keep the process alive as long as one of them does", () => {
