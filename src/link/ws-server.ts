@@ -135,6 +135,7 @@ class UpgradeServer implements LinkServer {
     try {
       await Promise.race([listening(server, this.#address ?? undefined), closed]);
     } catch (cause) {
+      await this.close(); // or it would take the links of whoever tries again with a server of yours
       throw linkError(`cannot listen: ${(cause as Error).message}`, cause);
     }
     if (this.#address) server.on("error", onError);

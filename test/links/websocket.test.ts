@@ -455,6 +455,20 @@ describe("webSocketServer()", () => {
     expect(await failure(listen({ port }))).toMatchObject({ ...linkFailure, cause: { code: "EADDRINUSE" } });
   });
 
+  test("takes nothing from the next one on an HTTP server of yours that could not listen at first", async () => {
+    const { port } = await listen();
+    const server = http.createServer();
+    closeLater.push(server);
+    const first = failure(listen({ server }));
+    server.listen(port, "127.0.0.1");
+    expect(await first).toMatchObject({ ...linkFailure, cause: { code: "EADDRINUSE" } });
+    const again = listen({ server });
+    server.listen(0, "127.0.0.1");
+    const { listener, url } = await again;
+    await connect(url);
+    destroyLater.push(await listener.accept());
+  });
+
   test("close() before it listens rejects listen()", async () => {
     const server = webSocketServer({ server: http.createServer() });
     const listening = failure(new Listener(server).listen());
