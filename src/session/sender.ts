@@ -28,7 +28,7 @@ const FRAME_OVERHEAD = 12;
 /** The ring fuller than this congests, whatever was written of it: acks do not keep up. */
 const CONGESTED_SHARE = 0.75;
 
-const { length: lengthOf } = bytesOf;
+const { length: lengthOf, buffer: bufferOf } = bytesOf;
 
 /** StableConduit documents the methods that it passes on; here is how they work. */
 export class Sender<S> {
@@ -380,7 +380,7 @@ export class Sender<S> {
   /** false = no room now. */
   #tryPush(bytes: Uint8Array): boolean {
     try {
-      this.#ring.push(bytes);
+      this.#ring.push(asBytes(bytes)); // it may have waited, and its memory be gone
     } catch (error) {
       if (!isFull(error)) throw error;
       // No ack of ours need follow: what is missing may be in the rings of others.
@@ -560,9 +560,28 @@ interface QueuedWrite extends Deferred<void> {
   bytes: Uint8Array;
 }
 
+/** @throws ConduitError CONDUIT_ENCODE */
 function asBytes(item: unknown): Uint8Array {
-  if (item instanceof Uint8Array && ArrayBuffer.isView(item)) return item;
-  throw new ConduitError("CONDUIT_ENCODE", "local", "an item must be a Uint8Array", { fatal: false });
+  if (!(item instanceof Uint8Array) || !ArrayBuffer.isView(item))
+    throw notBytes("an item must be a Uint8Array");
+  // It would be an empty item.
+  if (isDetached(item))
+    throw notBytes("the item's memory was given away: transferred, or released with its batch");
+  return item;
+}
+
+function isDetached(bytes: Uint8Array): boolean {
+  if (lengthOf.call(bytes) > 0) return false;
+  try {
+    new Uint8Array(bufferOf.call(bytes));
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+function notBytes(what: string): ConduitError {
+  return new ConduitError("CONDUIT_ENCODE", "local", what, { fatal: false });
 }
 
 /** There is no room for so many bytes. */

@@ -349,6 +349,30 @@ describe("write", () => {
     expect(counter.next).toBe(first + 201);
   });
 
+  test("an item whose memory was given away is refused, also when that happens while its write() waits: it is no empty item", async () => {
+    const acceptor = await service();
+    const source = gated(sourceFor(portOf(acceptor)));
+    const client = track(StableConduit.create<Uint8Array, Bytes>(source, { replayBytes: 8_192 }));
+    const giveAway = (item: Bytes) => void structuredClone(item, { transfer: [item.buffer] });
+    for (const size of [10, 1_000, 100_000]) {
+      const gone = new Uint8Array(size);
+      giveAway(gone);
+      expect(thrown(() => client.send(gone))).toMatchObject({ code: "CONDUIT_ENCODE", fatal: false });
+      expect((await failure(client.write(gone))).code).toBe("CONDUIT_ENCODE");
+    }
+    const first = fill(client);
+    const item = numbered(900, 100);
+    const refused = failure(client.write(item));
+    const kept = client.write(numbered(first, 100));
+    giveAway(item);
+    source.open();
+    const counter = new Counter().attach(await accepted(acceptor));
+    expect((await refused).code).toBe("CONDUIT_ENCODE");
+    await kept;
+    await client.delivered();
+    expect([counter.next, client.stats().sentItems]).toEqual([first + 1, first + 1]);
+  });
+
   test("an aborted or timed out write() is never sent, and delivered() does not wait for it", async () => {
     const acceptor = await service();
     const source = gated(sourceFor(portOf(acceptor)));
