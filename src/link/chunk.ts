@@ -49,12 +49,15 @@ function isShared(bytes: Uint8Array): boolean {
   return typeof SharedArrayBuffer !== "undefined" && bytes.buffer instanceof SharedArrayBuffer;
 }
 
+/** Less is not worth the call, which takes up to 1 us: the garbage collector has it soon. */
+const LEAST_FREED_BYTES = 4_096;
+
 /**
  * Gives a chunk's memory back now: the next chunk is read into it while it is in the cache. All its views are empty
  * afterwards. What is a part of something larger is left to the garbage collector.
  */
 export function freeChunk({ buffer, length }: Bytes): void {
-  if (length === 0 || buffer.byteLength !== length) return;
+  if (length < LEAST_FREED_BYTES || buffer.byteLength !== length) return;
   try {
     drop(buffer);
   } catch {

@@ -27,8 +27,8 @@ export interface Batch<R> extends Iterable<R> {
   /**
    * Says that nothing of this batch will be read any more: the chunk's memory is given back now and read into again, and does
    * not wait for the garbage collector. From here on views of its items are empty (they never show other bytes), `bytes` too,
-   * and values that were decoded as "borrowed" or "lazy" must not be read. A chunk that another batch shares is left alone,
-   * and what detach() gave stays the caller's. Never necessary, and no acknowledgement: that comes when the consumer is
+   * and values that were decoded as "borrowed" or "lazy" must not be read. A chunk that another batch shares, or of less than
+   * 4 KiB, is left alone, and what detach() gave stays the caller's. Never necessary, and no acknowledgement: that comes when the consumer is
    * done, as ever. A second call does nothing.
    */
   release(): void;

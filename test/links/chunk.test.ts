@@ -45,7 +45,7 @@ test("ownedChunk() takes over memory that the bytes fill, and copies views of so
 });
 
 // In Node 20 by another way than in newer ones: npm run test:runtimes.
-test("freeChunk() empties a chunk and all its views, and leaves parts and empty ones", () => {
+test("freeChunk() empties a chunk and all its views, and leaves parts, empty ones and those that are not worth it", () => {
   for (let i = 0; i < 3; i++) {
     const chunk = new Uint8Array(65_536).fill(7);
     const views = [chunk.subarray(0, 10), new Uint8Array(chunk.buffer, 100, 5)];
@@ -56,6 +56,9 @@ test("freeChunk() empties a chunk and all its views, and leaves parts and empty 
     expect([chunk, ...views, chunk.buffer].map(({ byteLength }) => byteLength)).toEqual([0, 0, 0, 0]);
   }
   freeChunk(new Uint8Array(0));
+  const small = new Uint8Array(1_000).fill(7);
+  freeChunk(small);
+  expect([small.length, small[999]]).toEqual([1_000, 7]);
 });
 
 test("freeChunk() gives memory back before the garbage collector comes", () => {
