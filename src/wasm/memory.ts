@@ -54,7 +54,7 @@ export class LinearMemory {
     this.shared = build === "shared";
     this.memory = newMemory(this.shared);
     // An engine that knows no such memory gives a plain one, which the shared build cannot import.
-    if (this.shared && !(this.memory.buffer instanceof SharedArrayBuffer)) throw noMemory();
+    if (this.shared && this.memory.buffer instanceof ArrayBuffer) throw noMemory();
     this.u8 = new Uint8Array(this.memory.buffer);
     this.u32 = new Uint32Array(this.memory.buffer);
   }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { randomFrom } from "../../examples/demo/chaos-proxy.js";
+import { freeChunk } from "../../src/link/chunk.js";
 import {
   type Batch,
   type Bytes,
@@ -86,6 +87,17 @@ async function directSession(kind: "tcp" | "unix"): Promise<{ client: Conduit; s
   const client = track(await connect<Uint8Array, Bytes>(unix(path), limits));
   return { client, server: await accepted(acceptor) };
 }
+
+test("freeChunk(), which release() calls, gives memory back before the garbage collector comes", () => {
+  const kept: Uint8Array[] = [];
+  const before = process.memoryUsage().arrayBuffers;
+  for (let i = 0; i < 512; i++) {
+    const chunk = new Uint8Array(65_536);
+    kept.push(chunk);
+    freeChunk(chunk);
+  }
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4 * 65_536);
+});
 
 describe("a batch that was released", () => {
   test("gives out nothing any more, shows empty views, and is acknowledged as ever", async () => {
