@@ -136,7 +136,7 @@ describe("while nobody looks", () => {
       const rare = source.attempts;
       back(page);
       await vi.advanceTimersByTimeAsync(0);
-      expect(source.attempts).toBe(rare + 1);
+      expect(source.attempts).toBeGreaterThan(rare); // full jitter may let the next one follow at once
       await vi.advanceTimersByTimeAsync(2_000);
       expect(source.attempts).toBeGreaterThan(rare + 15);
     },
