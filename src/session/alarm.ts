@@ -1,5 +1,5 @@
 // The deadlines of all sessions on one timer: a process may have a hundred thousand sessions, nearly all of them idle.
-import { now } from "./clock.js";
+import { now, refTimer } from "./clock.js";
 import { MAX_TIMEOUT_MS } from "./promises.js";
 
 /**
@@ -116,11 +116,8 @@ class Alarms {
     this.#firesAt = Number.POSITIVE_INFINITY;
   }
 
-  /** Node's timers keep the process alive unless told otherwise; a browser's are numbers. */
   #refTimer(): void {
-    const timer = this.#timer as { ref?(): void; unref?(): void } | undefined;
-    if (this.#keepingAlive > 0) timer?.ref?.();
-    else timer?.unref?.();
+    refTimer(this.#timer, this.#keepingAlive > 0);
   }
 
   #rise(alarm: Alarm): void {

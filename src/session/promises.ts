@@ -1,4 +1,5 @@
 // Promises that may be left alone, and waiting that can be given up.
+import { refTimer } from "./clock.js";
 
 /** How long to wait: an abort rejects with signal.reason, the time with a TimeoutError. */
 export interface Wait {
@@ -83,7 +84,7 @@ export function watchWait(
       stop();
       giveUp(new DOMException(`not done within ${timeoutMs} ms`, "TimeoutError"));
     }, timeoutMs);
-    if (!keepsAlive) (timer as { unref?(): void }).unref?.();
+    refTimer(timer, keepsAlive);
   }
   return stop;
 }

@@ -3,7 +3,7 @@
 import { ConduitError, linkError, sessionLost } from "../errors.js";
 import type { Attachment, Attempt, LinkSource } from "../link/source.js";
 import { backoffMs } from "../proto/backoff.js";
-import { now } from "./clock.js";
+import { now, refTimer } from "./clock.js";
 import { ignore, MAX_TIMEOUT_MS, quiet } from "./promises.js";
 
 export interface RetryOptions {
@@ -134,9 +134,7 @@ export class Reconnector {
 
   ref(keepsAlive: boolean): void {
     this.#ref = keepsAlive;
-    const timer = this.#timer as { ref?(): void; unref?(): void } | undefined;
-    if (keepsAlive) timer?.ref?.();
-    else timer?.unref?.();
+    refTimer(this.#timer, keepsAlive);
   }
 
   async #run(lastError: ConduitError | null, immediately: boolean, firstWait: number): Promise<void> {

@@ -370,6 +370,21 @@ class FakeLocks {
   }
 }
 
+/** The one error that a listener throws because of what is done, and nobody catches. */
+async function uncaught(act: () => void): Promise<Error> {
+  const errors: Error[] = [];
+  const note = (error: Error) => errors.push(error);
+  process.on("uncaughtException", note);
+  try {
+    act();
+    await until(() => errors.length > 0);
+  } finally {
+    process.off("uncaughtException", note);
+  }
+  expect(errors).toHaveLength(1);
+  return errors[0];
+}
+
 describe("persistent()", () => {
   async function tab(storage = new FakeStorage()) {
     const acceptor = await service();
@@ -594,17 +609,9 @@ describe("persistent()", () => {
     );
     await conduit.opened;
     const server = await accepted(acceptor);
-    const errors: Error[] = [];
-    const note = (error: Error) => errors.push(error);
-    process.on("uncaughtException", note); // what a listener throws
-    try {
-      conduit.send(new Uint8Array(5_000));
-      page.tellDocument("freeze");
-      await until(() => errors.length === 1);
-    } finally {
-      process.off("uncaughtException", note);
-    }
-    expect((errors[0] as unknown as { code: string }).code).toBe("CONDUIT_STATE");
+    conduit.send(new Uint8Array(5_000));
+    const error = await uncaught(() => page.tellDocument("freeze"));
+    expect((error as unknown as { code: string }).code).toBe("CONDUIT_STATE");
     page.tellDocument("resume");
     expect((await server.recv())?.length).toBe(5_000);
   });
@@ -623,17 +630,9 @@ describe("persistent() without luck", () => {
     );
     await conduit.opened;
     const server = await accepted(acceptor);
-    const errors: Error[] = [];
-    const note = (error: Error) => errors.push(error);
-    process.on("uncaughtException", note); // what a listener throws
-    try {
-      conduit.send(bytes("kept"));
-      page.tellDocument("freeze");
-      await until(() => errors.length === 1);
-    } finally {
-      process.off("uncaughtException", note);
-    }
-    expect(errors[0].name).toBe("QuotaExceededError");
+    conduit.send(bytes("kept"));
+    const error = await uncaught(() => page.tellDocument("freeze"));
+    expect(error.name).toBe("QuotaExceededError");
     page.tellDocument("resume");
     expect(await take(server, 1)).toEqual(["kept"]);
   });
